@@ -1,0 +1,832 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/api/aiopool-executor.h"
+
+#include "aiopool/api/aiopool-future-private.h"
+#include "aiopool/base/aiopool-error.h"
+
+/**
+ * AiopoolExecutor:
+ *
+ * Runs tasks somewhere else.
+ *
+ * This is the common face of [class@Aiopool.Pool] and of executors that you write yourself: a
+ * subclass implements [vfunc@Aiopool.Executor.submit] and [vfunc@Aiopool.Executor.shutdown] with
+ * [class@Aiopool.Promise] and gets everything else from here.
+ *
+ * All methods may be called from any thread. Callbacks are called in the main context that was
+ * thread-default when the method was called.
+ *
+ * Since: 0.1
+ */
+
+typedef struct
+{
+  GMutex lock;    /* guards what follows */
+  GCond  room;    /* n_rooms went up */
+  guint  n_rooms; /* how often there was room */
+  GQueue waiting; /* of Waiting, each (owned): in the order of their arrival */
+} AiopoolExecutorPrivate;
+
+/* A task that waits for room. Its letter makes it try again, in its own context. */
+typedef struct
+{
+  AiopoolLetter    letter;    /* first */
+  AiopoolExecutor *executor;  /* (unowned: the GTask has it) */
+  AiopoolMailbox  *mailbox;   /* (owned) */
+  AiopoolTask     *task;      /* (owned) */
+  GTask           *completion; /* (owned) */
+  GCancellable    *cancellable; /* (owned) (nullable) */
+  gulong           cancel_id;
+  gboolean         wants_future; /* rather than the result */
+  gboolean         is_posted; /* under the lock */
+  gboolean         is_over;   /* in its context: taken or failed, and posted once more since */
+} Waiting;
+
+enum
+{
+  PROP_0,
+  PROP_N_PENDING,
+  PROP_N_RUNNING,
+  N_PROPS
+};
+
+static GParamSpec *properties[N_PROPS];
+
+G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (AiopoolExecutor, aiopool_executor, G_TYPE_OBJECT)
+
+static AiopoolExecutorPrivate *
+get_private (AiopoolExecutor *self)
+{
+  return aiopool_executor_get_instance_private (self);
+}
+
+static void
+aiopool_executor_finalize (GObject *object)
+{
+  AiopoolExecutorPrivate *priv = get_private (AIOPOOL_EXECUTOR (object));
+
+  g_assert (g_queue_is_empty (&priv->waiting));
+  g_mutex_clear (&priv->lock);
+  g_cond_clear (&priv->room);
+  G_OBJECT_CLASS (aiopool_executor_parent_class)->finalize (object);
+}
+
+static void
+aiopool_executor_get_property (GObject    *object,
+                               guint       id,
+                               GValue     *value,
+                               GParamSpec *pspec)
+{
+  AiopoolExecutor *self = AIOPOOL_EXECUTOR (object);
+
+  switch (id)
+    {
+    case PROP_N_PENDING:
+      g_value_set_uint (value, aiopool_executor_get_n_pending (self));
+      break;
+    case PROP_N_RUNNING:
+      g_value_set_uint (value, aiopool_executor_get_n_running (self));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    }
+}
+
+static void
+aiopool_executor_class_init (AiopoolExecutorClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->finalize = aiopool_executor_finalize;
+  object_class->get_property = aiopool_executor_get_property;
+
+  /**
+   * AiopoolExecutor:n-pending:
+   *
+   * The number of tasks that have not started. Not notified.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_N_PENDING] = g_param_spec_uint ("n-pending", NULL, NULL, 0, G_MAXUINT, 0,
+                                                  G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AiopoolExecutor:n-running:
+   *
+   * The number of tasks that are running. Not notified.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_N_RUNNING] = g_param_spec_uint ("n-running", NULL, NULL, 0, G_MAXUINT, 0,
+                                                  G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  g_object_class_install_properties (object_class, N_PROPS, properties);
+}
+
+static void
+aiopool_executor_init (AiopoolExecutor *self)
+{
+  AiopoolExecutorPrivate *priv = get_private (self);
+
+  g_mutex_init (&priv->lock);
+  g_cond_init (&priv->room);
+  g_queue_init (&priv->waiting);
+}
+
+/* A subclass in another language may raise, which arrives as no future and no error. */
+static AiopoolFuture *
+submit (AiopoolExecutor *self,
+        AiopoolTask     *task,
+        GCancellable    *cancellable,
+        GError         **error)
+{
+  AiopoolExecutorClass *klass = AIOPOOL_EXECUTOR_GET_CLASS (self);
+  GError *local = NULL;
+  AiopoolFuture *future = NULL;
+
+  if (klass->submit == NULL)
+    g_set_error (&local, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_NOT_SUPPORTED,
+                 "%s takes no tasks", G_OBJECT_TYPE_NAME (self));
+  else
+    future = klass->submit (self, task, cancellable, &local);
+  if (future == NULL && local == NULL)
+    g_set_error (&local, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_FAILED,
+                 "%s gave neither a future nor an error", G_OBJECT_TYPE_NAME (self));
+  if (local != NULL)
+    g_propagate_error (error, local);
+  return future;
+}
+
+static gboolean
+is_full (const GError *error)
+{
+  return g_error_matches (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FULL);
+}
+
+/**
+ * aiopool_executor_submit: (virtual submit)
+ * @self: an executor
+ * @task: what to do; frozen from now on
+ * @cancellable: (nullable): a #GCancellable that cancels the task by force
+ * @error: return location for a #GError
+ *
+ * Takes a task.
+ *
+ * Returns at once; the task may start before that. To learn what comes of it, see
+ * [class@Aiopool.Future].
+ *
+ * Fails with %AIOPOOL_POOL_ERROR_CLOSED after a shutdown, with %AIOPOOL_POOL_ERROR_FULL if as many
+ * tasks wait as may, with %AIOPOOL_POOL_ERROR_BROKEN, %AIOPOOL_POOL_ERROR_FORKED,
+ * %AIOPOOL_POOL_ERROR_NOT_A_WORKER or %AIOPOOL_POOL_ERROR_START_FAILED if the executor cannot work
+ * at all, and with %G_IO_ERROR_CANCELLED if @cancellable is cancelled already.
+ *
+ * Returns: (transfer full): the future of the task
+ *
+ * Since: 0.1
+ */
+AiopoolFuture *
+aiopool_executor_submit (AiopoolExecutor *self,
+                         AiopoolTask     *task,
+                         GCancellable    *cancellable,
+                         GError         **error)
+{
+  g_return_val_if_fail (AIOPOOL_IS_EXECUTOR (self), NULL);
+  g_return_val_if_fail (AIOPOOL_IS_TASK (task), NULL);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return submit (self, task, cancellable, error);
+}
+
+static void
+waiting_free (Waiting *waiting)
+{
+  g_clear_object (&waiting->cancellable);
+  aiopool_mailbox_unref (waiting->mailbox);
+  g_object_unref (waiting->task);
+  g_object_unref (waiting->completion);
+  g_free (waiting);
+}
+
+static void
+post_waiting (Waiting *waiting)
+{
+  if (!waiting->is_posted)
+    {
+      waiting->is_posted = TRUE;
+      aiopool_mailbox_post (waiting->mailbox, &waiting->letter);
+    }
+}
+
+static void
+on_run_done (AiopoolFuture *future,
+             gpointer       user_data)
+{
+  GTask *completion = user_data;
+  GError *error = NULL;
+  GVariant *result = aiopool_future_get_result (future, &error);
+
+  if (result != NULL)
+    g_task_return_pointer (completion, result, (GDestroyNotify) g_variant_unref);
+  else
+    g_task_return_error (completion, error);
+}
+
+/* Takes @future and @error. */
+static void
+complete_with (GTask         *completion,
+               AiopoolFuture *future,
+               GError        *error,
+               gboolean       wants_future)
+{
+  if (error != NULL)
+    g_task_return_error (completion, error);
+  else if (wants_future)
+    g_task_return_pointer (completion, future, g_object_unref);
+  else
+    {
+      aiopool_future_make_private (future);
+      aiopool_future_listen (future, g_task_get_context (completion), on_run_done,
+                             g_object_ref (completion), g_object_unref);
+      g_object_unref (future);
+    }
+}
+
+/* Takes it out of the list; nobody posts it any more after this. */
+static void
+end_waiting (Waiting *waiting)
+{
+  AiopoolExecutorPrivate *priv = get_private (waiting->executor);
+  Waiting *next;
+
+  if (waiting->cancellable != NULL)
+    g_cancellable_disconnect (waiting->cancellable, waiting->cancel_id);
+  g_mutex_lock (&priv->lock);
+  g_queue_remove (&priv->waiting, waiting);
+  waiting->is_over = waiting->is_posted;
+  next = g_queue_peek_head (&priv->waiting);
+  if (next != NULL)
+    post_waiting (next);
+  g_mutex_unlock (&priv->lock);
+}
+
+static void
+clear_posted (Waiting *waiting)
+{
+  AiopoolExecutorPrivate *priv = get_private (waiting->executor);
+
+  g_mutex_lock (&priv->lock);
+  waiting->is_posted = FALSE;
+  g_mutex_unlock (&priv->lock);
+}
+
+/* In the context of the one that waits. It stays in its place unless it is through; then the next
+ * one has a try. */
+static void
+deliver_room (AiopoolLetter *letter)
+{
+  Waiting *waiting = (Waiting *) letter;
+  g_autoptr (GTask) completion = g_object_ref (waiting->completion);
+  gboolean wants_future = waiting->wants_future;
+  AiopoolFuture *future;
+  GError *error = NULL;
+
+  if (waiting->is_over)
+    {
+      waiting_free (waiting);
+      return;
+    }
+  clear_posted (waiting);
+  future = submit (waiting->executor, waiting->task, waiting->cancellable, &error);
+  if (is_full (error))
+    {
+      g_error_free (error);
+      return;
+    }
+  end_waiting (waiting);
+  if (!waiting->is_over)
+    waiting_free (waiting);
+  complete_with (completion, future, error, wants_future);
+}
+
+static const AiopoolLetterKind room_kind = { deliver_room, NULL };
+
+static void
+on_waiting_cancelled (GCancellable *cancellable,
+                      gpointer      user_data)
+{
+  Waiting *waiting = user_data;
+  AiopoolExecutorPrivate *priv = get_private (waiting->executor);
+
+  g_mutex_lock (&priv->lock);
+  post_waiting (waiting);
+  g_mutex_unlock (&priv->lock);
+}
+
+/* Waits for room. It is in the list before it tries again, so that no room is missed. */
+static void
+wait_for_room (AiopoolExecutor *self,
+               AiopoolTask     *task,
+               GTask           *completion,
+               gboolean         wants_future)
+{
+  AiopoolExecutorPrivate *priv = get_private (self);
+  GCancellable *cancellable = g_task_get_cancellable (completion);
+  Waiting *waiting = g_new0 (Waiting, 1);
+
+  waiting->letter.kind = &room_kind;
+  waiting->executor = self;
+  waiting->mailbox = aiopool_mailbox_ref (aiopool_mailbox_for (g_task_get_context (completion)));
+  waiting->task = g_object_ref (task);
+  waiting->completion = g_object_ref (completion);
+  waiting->wants_future = wants_future;
+  if (cancellable != NULL)
+    {
+      waiting->cancellable = g_object_ref (cancellable);
+      waiting->cancel_id = g_signal_connect (cancellable, "cancelled",
+                                             G_CALLBACK (on_waiting_cancelled), waiting);
+    }
+  g_mutex_lock (&priv->lock);
+  g_queue_push_tail (&priv->waiting, waiting);
+  post_waiting (waiting);
+  g_mutex_unlock (&priv->lock);
+}
+
+static gboolean
+has_waiting (AiopoolExecutor *self)
+{
+  AiopoolExecutorPrivate *priv = get_private (self);
+  gboolean result;
+
+  g_mutex_lock (&priv->lock);
+  result = !g_queue_is_empty (&priv->waiting);
+  g_mutex_unlock (&priv->lock);
+  return result;
+}
+
+/* Those who came earlier go first. */
+static void
+start (AiopoolExecutor *self,
+       AiopoolTask     *task,
+       GTask           *completion,
+       gboolean         wants_future)
+{
+  AiopoolFuture *future = NULL;
+  GError *error = NULL;
+
+  if (!has_waiting (self))
+    future = submit (self, task, g_task_get_cancellable (completion), &error);
+  if (future == NULL && (error == NULL || is_full (error)))
+    {
+      g_clear_error (&error);
+      wait_for_room (self, task, completion, wants_future);
+    }
+  else
+    complete_with (completion, future, error, wants_future);
+}
+
+/**
+ * aiopool_executor_notify_room:
+ * @self: an executor
+ *
+ * Says that the executor, which refused a task with %AIOPOOL_POOL_ERROR_FULL, may have room again.
+ *
+ * For subclasses; those who wait for room try again. May be called from any thread.
+ *
+ * Since: 0.1
+ */
+void
+aiopool_executor_notify_room (AiopoolExecutor *self)
+{
+  AiopoolExecutorPrivate *priv;
+  Waiting *first;
+
+  g_return_if_fail (AIOPOOL_IS_EXECUTOR (self));
+
+  priv = get_private (self);
+  g_mutex_lock (&priv->lock);
+  priv->n_rooms++;
+  g_cond_broadcast (&priv->room);
+  first = g_queue_peek_head (&priv->waiting);
+  if (first != NULL)
+    post_waiting (first);
+  g_mutex_unlock (&priv->lock);
+}
+
+/**
+ * aiopool_executor_submit_async:
+ * @self: an executor
+ * @task: what to do; frozen from now on
+ * @cancellable: (nullable): a #GCancellable that ends the wait for room, and later cancels the task
+ *   by force
+ * @callback: (scope async) (closure user_data): what to call when the task was taken
+ * @user_data: data for @callback
+ *
+ * Takes a task as soon as there is room.
+ *
+ * Since: 0.1
+ */
+void
+aiopool_executor_submit_async (AiopoolExecutor    *self,
+                               AiopoolTask        *task,
+                               GCancellable       *cancellable,
+                               GAsyncReadyCallback callback,
+                               gpointer            user_data)
+{
+  g_autoptr (GTask) completion = NULL;
+
+  g_return_if_fail (AIOPOOL_IS_EXECUTOR (self));
+  g_return_if_fail (AIOPOOL_IS_TASK (task));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  completion = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (completion, aiopool_executor_submit_async);
+  g_task_set_check_cancellable (completion, FALSE);
+  start (self, task, completion, TRUE);
+}
+
+/**
+ * aiopool_executor_submit_finish:
+ * @self: an executor
+ * @result: what the callback got
+ * @error: return location for a #GError
+ *
+ * Ends [method@Aiopool.Executor.submit_async].
+ *
+ * Fails as [method@Aiopool.Executor.submit], but not with %AIOPOOL_POOL_ERROR_FULL.
+ *
+ * Returns: (transfer full): the future of the task
+ *
+ * Since: 0.1
+ */
+AiopoolFuture *
+aiopool_executor_submit_finish (AiopoolExecutor *self,
+                                GAsyncResult    *result,
+                                GError         **error)
+{
+  g_return_val_if_fail (AIOPOOL_IS_EXECUTOR (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+static void
+on_room_cancelled (GCancellable *cancellable,
+                   gpointer      user_data)
+{
+  AiopoolExecutorPrivate *priv = get_private (user_data);
+
+  g_mutex_lock (&priv->lock);
+  g_cond_broadcast (&priv->room);
+  g_mutex_unlock (&priv->lock);
+}
+
+/* Blocks until there was room since @n_rooms was read. */
+static void
+block_for_room (AiopoolExecutor *self,
+                guint            n_rooms,
+                GCancellable    *cancellable)
+{
+  AiopoolExecutorPrivate *priv = get_private (self);
+  gulong id = 0;
+
+  if (cancellable != NULL)
+    id = g_cancellable_connect (cancellable, G_CALLBACK (on_room_cancelled), self, NULL);
+  g_mutex_lock (&priv->lock);
+  while (priv->n_rooms == n_rooms && !g_cancellable_is_cancelled (cancellable))
+    g_cond_wait (&priv->room, &priv->lock);
+  g_mutex_unlock (&priv->lock);
+  if (cancellable != NULL)
+    g_cancellable_disconnect (cancellable, id);
+}
+
+/* Submits, and blocks while there is no room. */
+static AiopoolFuture *
+submit_blocking (AiopoolExecutor *self,
+                 AiopoolTask     *task,
+                 GCancellable    *cancellable,
+                 GError         **error)
+{
+  AiopoolExecutorPrivate *priv = get_private (self);
+
+  for (;;)
+    {
+      GError *local = NULL;
+      AiopoolFuture *future;
+      guint n_rooms;
+
+      g_mutex_lock (&priv->lock);
+      n_rooms = priv->n_rooms;
+      g_mutex_unlock (&priv->lock);
+      future = submit (self, task, cancellable, &local);
+      if (future != NULL)
+        return future;
+      if (!is_full (local))
+        {
+          g_propagate_error (error, local);
+          return NULL;
+        }
+      g_error_free (local);
+      block_for_room (self, n_rooms, cancellable);
+    }
+}
+
+/**
+ * aiopool_executor_run:
+ * @self: an executor
+ * @task: what to do; frozen from now on
+ * @cancellable: (nullable): a #GCancellable that cancels the task by force
+ * @error: return location for a #GError
+ *
+ * Runs a task and waits for its result.
+ *
+ * Blocks the calling thread, and while the executor is full waits for room. No main context is
+ * iterated, and none needs to be: this works on the main thread, in a callback, in a task, and in
+ * any thread.
+ *
+ * Fails as [method@Aiopool.Executor.submit] (but not with %AIOPOOL_POOL_ERROR_FULL) and as
+ * [method@Aiopool.Future.get_result]; with %AIOPOOL_POOL_ERROR_WOULD_BLOCK if the executor itself
+ * needs the main context of this thread.
+ *
+ * Returns: (transfer full): the result
+ *
+ * Since: 0.1
+ */
+GVariant *
+aiopool_executor_run (AiopoolExecutor *self,
+                      AiopoolTask     *task,
+                      GCancellable    *cancellable,
+                      GError         **error)
+{
+  g_autoptr (AiopoolFuture) future = NULL;
+
+  g_return_val_if_fail (AIOPOOL_IS_EXECUTOR (self), NULL);
+  g_return_val_if_fail (AIOPOOL_IS_TASK (task), NULL);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  future = submit_blocking (self, task, cancellable, error);
+  if (future == NULL)
+    return NULL;
+  aiopool_future_make_private (future);
+  return aiopool_future_collect (future, -1, NULL, error);
+}
+
+/**
+ * aiopool_executor_run_async:
+ * @self: an executor
+ * @task: what to do; frozen from now on
+ * @cancellable: (nullable): a #GCancellable that cancels the task by force
+ * @callback: (scope async) (closure user_data): what to call when the task has ended
+ * @user_data: data for @callback
+ *
+ * Runs a task; while the executor is full, waits for room first.
+ *
+ * Since: 0.1
+ */
+void
+aiopool_executor_run_async (AiopoolExecutor    *self,
+                            AiopoolTask        *task,
+                            GCancellable       *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer            user_data)
+{
+  g_autoptr (GTask) completion = NULL;
+
+  g_return_if_fail (AIOPOOL_IS_EXECUTOR (self));
+  g_return_if_fail (AIOPOOL_IS_TASK (task));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  completion = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (completion, aiopool_executor_run_async);
+  g_task_set_check_cancellable (completion, FALSE);
+  start (self, task, completion, FALSE);
+}
+
+/**
+ * aiopool_executor_run_finish:
+ * @self: an executor
+ * @result: what the callback got
+ * @error: return location for a #GError
+ *
+ * Ends [method@Aiopool.Executor.run_async].
+ *
+ * Fails as [method@Aiopool.Executor.run].
+ *
+ * Returns: (transfer full): the result
+ *
+ * Since: 0.1
+ */
+GVariant *
+aiopool_executor_run_finish (AiopoolExecutor *self,
+                             GAsyncResult    *result,
+                             GError         **error)
+{
+  g_return_val_if_fail (AIOPOOL_IS_EXECUTOR (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * aiopool_executor_run_task:
+ * @self: an executor
+ * @task: what to do; frozen from now on
+ * @completion: a #GTask of your own
+ *
+ * Runs a task on behalf of an asynchronous method of your own.
+ *
+ * Completes its #GTask with the result, to be had with g_task_propagate_pointer() as a #GVariant,
+ * or with the error.
+ *
+ * The #GTask's cancellable cancels the task by force; its return is in its own main context.
+ *
+ * Since: 0.1
+ */
+void
+aiopool_executor_run_task (AiopoolExecutor *self,
+                           AiopoolTask     *task,
+                           GTask           *completion)
+{
+  g_return_if_fail (AIOPOOL_IS_EXECUTOR (self));
+  g_return_if_fail (AIOPOOL_IS_TASK (task));
+  g_return_if_fail (G_IS_TASK (completion));
+
+  start (self, task, completion, FALSE);
+}
+
+static AiopoolFuture *
+begin_shutdown (AiopoolExecutor     *self,
+                AiopoolShutdownFlags flags,
+                GError             **error)
+{
+  AiopoolExecutorClass *klass = AIOPOOL_EXECUTOR_GET_CLASS (self);
+  AiopoolFuture *future = klass->shutdown != NULL ? klass->shutdown (self, flags) : NULL;
+
+  if (future == NULL)
+    g_set_error (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_NOT_SUPPORTED,
+                 "%s cannot be shut down", G_OBJECT_TYPE_NAME (self));
+  return future;
+}
+
+/**
+ * aiopool_executor_shutdown:
+ * @self: an executor
+ * @flags: what to do with unfinished tasks
+ * @cancellable: (nullable): a #GCancellable that ends the wait, not the shutdown
+ * @error: return location for a #GError
+ *
+ * Stops taking tasks, and waits until everything has ended.
+ *
+ * Blocks the calling thread and iterates no main context. May be called again, with harder flags
+ * too.
+ *
+ * Fails with %G_IO_ERROR_CANCELLED if @cancellable is cancelled, with %AIOPOOL_POOL_ERROR_FORKED in
+ * a fork of the process that made the executor, and with %AIOPOOL_TASK_ERROR_NOT_SUPPORTED if the
+ * executor cannot be shut down.
+ *
+ * Returns: %TRUE if everything has ended
+ *
+ * Since: 0.1
+ */
+gboolean
+aiopool_executor_shutdown (AiopoolExecutor     *self,
+                           AiopoolShutdownFlags flags,
+                           GCancellable        *cancellable,
+                           GError             **error)
+{
+  g_autoptr (AiopoolFuture) future = NULL;
+  g_autoptr (GVariant) result = NULL;
+
+  g_return_val_if_fail (AIOPOOL_IS_EXECUTOR (self), FALSE);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  future = begin_shutdown (self, flags, error);
+  if (future == NULL)
+    return FALSE;
+  result = aiopool_future_collect (future, -1, cancellable, error);
+  return result != NULL;
+}
+
+static void
+on_shutdown_collected (GObject      *object,
+                       GAsyncResult *result,
+                       gpointer      user_data)
+{
+  g_autoptr (GTask) completion = user_data;
+  GError *error = NULL;
+  g_autoptr (GVariant) unit = aiopool_future_collect_finish (AIOPOOL_FUTURE (object), result,
+                                                             &error);
+
+  if (unit != NULL)
+    g_task_return_boolean (completion, TRUE);
+  else
+    g_task_return_error (completion, error);
+}
+
+/**
+ * aiopool_executor_shutdown_async:
+ * @self: an executor
+ * @flags: what to do with unfinished tasks
+ * @cancellable: (nullable): a #GCancellable that ends the wait, not the shutdown
+ * @callback: (scope async) (closure user_data): what to call when everything has ended
+ * @user_data: data for @callback
+ *
+ * Stops taking tasks.
+ *
+ * Since: 0.1
+ */
+void
+aiopool_executor_shutdown_async (AiopoolExecutor     *self,
+                                 AiopoolShutdownFlags flags,
+                                 GCancellable        *cancellable,
+                                 GAsyncReadyCallback  callback,
+                                 gpointer             user_data)
+{
+  g_autoptr (GTask) completion = NULL;
+  g_autoptr (AiopoolFuture) future = NULL;
+  GError *error = NULL;
+
+  g_return_if_fail (AIOPOOL_IS_EXECUTOR (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  completion = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (completion, aiopool_executor_shutdown_async);
+  g_task_set_check_cancellable (completion, FALSE);
+  future = begin_shutdown (self, flags, &error);
+  if (future == NULL)
+    g_task_return_error (completion, error);
+  else
+    aiopool_future_collect_async (future, cancellable, on_shutdown_collected,
+                                  g_steal_pointer (&completion));
+}
+
+/**
+ * aiopool_executor_shutdown_finish:
+ * @self: an executor
+ * @result: what the callback got
+ * @error: return location for a #GError
+ *
+ * Ends [method@Aiopool.Executor.shutdown_async].
+ *
+ * Fails as [method@Aiopool.Executor.shutdown].
+ *
+ * Returns: %TRUE if everything has ended
+ *
+ * Since: 0.1
+ */
+gboolean
+aiopool_executor_shutdown_finish (AiopoolExecutor *self,
+                                  GAsyncResult    *result,
+                                  GError         **error)
+{
+  g_return_val_if_fail (AIOPOOL_IS_EXECUTOR (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * aiopool_executor_get_n_pending: (virtual get_n_pending)
+ * @self: an executor
+ *
+ * Gets how many tasks have not started.
+ *
+ * Returns: number of tasks
+ *
+ * Since: 0.1
+ */
+guint
+aiopool_executor_get_n_pending (AiopoolExecutor *self)
+{
+  AiopoolExecutorClass *klass;
+
+  g_return_val_if_fail (AIOPOOL_IS_EXECUTOR (self), 0);
+
+  klass = AIOPOOL_EXECUTOR_GET_CLASS (self);
+  return klass->get_n_pending != NULL ? klass->get_n_pending (self) : 0;
+}
+
+/**
+ * aiopool_executor_get_n_running: (virtual get_n_running)
+ * @self: an executor
+ *
+ * Gets how many tasks are running.
+ *
+ * Returns: number of tasks
+ *
+ * Since: 0.1
+ */
+guint
+aiopool_executor_get_n_running (AiopoolExecutor *self)
+{
+  AiopoolExecutorClass *klass;
+
+  g_return_val_if_fail (AIOPOOL_IS_EXECUTOR (self), 0);
+
+  klass = AIOPOOL_EXECUTOR_GET_CLASS (self);
+  return klass->get_n_running != NULL ? klass->get_n_running (self) : 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool/api/aiopool-future.h"
+
+G_BEGIN_DECLS
+
+#define AIOPOOL_TYPE_EXECUTOR (aiopool_executor_get_type ())
+AIOPOOL_AVAILABLE_IN_0_1
+G_DECLARE_DERIVABLE_TYPE (AiopoolExecutor, aiopool_executor, AIOPOOL, EXECUTOR, GObject)
+
+/**
+ * AiopoolExecutorClass:
+ * @parent_class: the parent class
+ * @submit: takes a task and answers at once with its future
+ * @shutdown: stops taking tasks; the future that it returns ends when everything has ended
+ * @get_n_pending: number of tasks that have not started
+ * @get_n_running: number of tasks that are running
+ *
+ * What a subclass implements. Everything else of [class@Aiopool.Executor] stands on these.
+ *
+ * Since: 0.1
+ */
+struct _AiopoolExecutorClass
+{
+  GObjectClass parent_class;
+
+  AiopoolFuture *(*submit)        (AiopoolExecutor     *self,
+                                   AiopoolTask         *task,
+                                   GCancellable        *cancellable,
+                                   GError             **error);
+  AiopoolFuture *(*shutdown)      (AiopoolExecutor     *self,
+                                   AiopoolShutdownFlags flags);
+  guint          (*get_n_pending) (AiopoolExecutor     *self);
+  guint          (*get_n_running) (AiopoolExecutor     *self);
+
+  /*< private >*/
+  gpointer padding[12];
+};
+
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolFuture *aiopool_executor_submit          (AiopoolExecutor     *self,
+                                                 AiopoolTask         *task,
+                                                 GCancellable        *cancellable,
+                                                 GError             **error);
+AIOPOOL_AVAILABLE_IN_0_1
+void           aiopool_executor_submit_async    (AiopoolExecutor     *self,
+                                                 AiopoolTask         *task,
+                                                 GCancellable        *cancellable,
+                                                 GAsyncReadyCallback  callback,
+                                                 gpointer             user_data);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolFuture *aiopool_executor_submit_finish   (AiopoolExecutor     *self,
+                                                 GAsyncResult        *result,
+                                                 GError             **error);
+AIOPOOL_AVAILABLE_IN_0_1
+GVariant      *aiopool_executor_run             (AiopoolExecutor     *self,
+                                                 AiopoolTask         *task,
+                                                 GCancellable        *cancellable,
+                                                 GError             **error);
+AIOPOOL_AVAILABLE_IN_0_1
+void           aiopool_executor_run_async       (AiopoolExecutor     *self,
+                                                 AiopoolTask         *task,
+                                                 GCancellable        *cancellable,
+                                                 GAsyncReadyCallback  callback,
+                                                 gpointer             user_data);
+AIOPOOL_AVAILABLE_IN_0_1
+GVariant      *aiopool_executor_run_finish      (AiopoolExecutor     *self,
+                                                 GAsyncResult        *result,
+                                                 GError             **error);
+AIOPOOL_AVAILABLE_IN_0_1
+void           aiopool_executor_run_task        (AiopoolExecutor     *self,
+                                                 AiopoolTask         *task,
+                                                 GTask               *completion);
+AIOPOOL_AVAILABLE_IN_0_1
+gboolean       aiopool_executor_shutdown        (AiopoolExecutor     *self,
+                                                 AiopoolShutdownFlags flags,
+                                                 GCancellable        *cancellable,
+                                                 GError             **error);
+AIOPOOL_AVAILABLE_IN_0_1
+void           aiopool_executor_shutdown_async  (AiopoolExecutor     *self,
+                                                 AiopoolShutdownFlags flags,
+                                                 GCancellable        *cancellable,
+                                                 GAsyncReadyCallback  callback,
+                                                 gpointer             user_data);
+AIOPOOL_AVAILABLE_IN_0_1
+gboolean       aiopool_executor_shutdown_finish (AiopoolExecutor     *self,
+                                                 GAsyncResult        *result,
+                                                 GError             **error);
+AIOPOOL_AVAILABLE_IN_0_1
+void           aiopool_executor_notify_room     (AiopoolExecutor     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+guint          aiopool_executor_get_n_pending   (AiopoolExecutor     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+guint          aiopool_executor_get_n_running   (AiopoolExecutor     *self);
+
+G_END_DECLS

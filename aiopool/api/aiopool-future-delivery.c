@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/api/aiopool-future-private.h"
+
+/* How a future hears of its task and tells others.
+ *
+ * A future is settled once, on whatever thread the end becomes known on: what came of it is written
+ * under its lock, then the state, then those who wait are woken, those who listen get a letter each
+ * in their own context, and the future itself one in its home context. That last letter emits the
+ * signals and gives back the reference that the scheduler (or the promise) held.
+ *
+ * References: a listener has had one on its future since it was added, and the scheduler one since
+ * submit, so that no thread of ours ever takes the second reference of an object that a language
+ * binding watches. The letter with news needs none: it is in the same mailbox, before the one that
+ * gives the scheduler's back.
+ *
+ * Locks: scheduler, then future, then mailbox. */
+
+#define LOCK_BIT 0
+
+struct _AiopoolListener
+{
+  AiopoolLetter         letter;    /* first */
+  AiopoolListener      *next;
+  AiopoolFuture        *future;    /* (owned) */
+  AiopoolMailbox       *mailbox;   /* (owned) */
+  AiopoolFutureCallback callback;  /* (nullable): NULL once removed */
+  gpointer              user_data;
+  GDestroyNotify        destroy;   /* (nullable) */
+  guint                 id;
+  gboolean              is_posted;
+};
+
+enum
+{
+  SIGNAL_DONE,
+  SIGNAL_PROGRESSED,
+  SIGNAL_EMITTED,
+  N_SIGNALS
+};
+
+static guint signals[N_SIGNALS];
+
+void
+aiopool_future_lock (AiopoolFuture *self)
+{
+  g_bit_lock (&self->bits, LOCK_BIT);
+}
+
+void
+aiopool_future_unlock (AiopoolFuture *self)
+{
+  g_bit_unlock (&self->bits, LOCK_BIT);
+}
+
+gboolean
+aiopool_future_has_ended (AiopoolFuture *self)
+{
+  return g_atomic_int_get (&self->state) >= AIOPOOL_FUTURE_DONE;
+}
+
+static AiopoolFuture *
+future_of_job (AiopoolJob *job)
+{
+  return (AiopoolFuture *) ((char *) job - G_STRUCT_OFFSET (AiopoolFuture, job));
+}
+
+static AiopoolFuture *
+future_of_letter (AiopoolLetter *letter)
+{
+  return (AiopoolFuture *) ((char *) letter - G_STRUCT_OFFSET (AiopoolFuture, letter));
+}
+
+/* Under the lock. */
+AiopoolFutureExtra *
+aiopool_future_get_extra (AiopoolFuture *self)
+{
+  if (self->extra == NULL)
+    {
+      self->extra = g_new0 (AiopoolFutureExtra, 1);
+      self->extra->future = self;
+      g_queue_init (&self->extra->emits);
+    }
+  return self->extra;
+}
+
+void
+aiopool_future_free_extra (AiopoolFutureExtra *extra)
+{
+  g_assert (extra->listeners == NULL);
+  g_clear_error (&extra->error);
+  g_clear_object (&extra->info);
+  g_clear_object (&extra->fds);
+  if (G_IS_VALUE (&extra->value))
+    g_value_unset (&extra->value);
+  g_clear_object (&extra->cancellable);
+  g_free (extra->message);
+  g_queue_clear_full (&extra->emits, (GDestroyNotify) aiopool_payload_unref);
+  g_clear_object (&extra->promise);
+  g_clear_pointer (&extra->needed, g_main_context_unref);
+  g_free (extra);
+}
+
+static void
+disconnect_cancellable (AiopoolFuture *self)
+{
+  GCancellable *cancellable = NULL;
+  gulong id = 0;
+
+  aiopool_future_lock (self);
+  self->is_delivered = TRUE;
+  if (self->extra != NULL)
+    {
+      cancellable = g_steal_pointer (&self->extra->cancellable);
+      id = self->extra->cancel_id;
+    }
+  aiopool_future_unlock (self);
+  if (cancellable != NULL)
+    g_signal_handler_disconnect (cancellable, id);
+  g_clear_object (&cancellable);
+}
+
+/* At home: the last that happens to a future. */
+static void
+deliver_end (AiopoolLetter *letter)
+{
+  AiopoolFuture *self = future_of_letter (letter);
+
+  disconnect_cancellable (self);
+  if (!self->is_private)
+    {
+      g_signal_emit (self, signals[SIGNAL_DONE], 0);
+      g_object_notify (G_OBJECT (self), "state");
+    }
+  g_object_unref (self);
+}
+
+static gboolean
+is_end_quiet (AiopoolLetter *letter)
+{
+  AiopoolFuture *self = future_of_letter (letter);
+  static guint notify_id;
+
+  if (self->extra != NULL && self->extra->has_news)
+    return FALSE;
+  if (self->is_private)
+    return TRUE;
+  if (notify_id == 0)
+    notify_id = g_signal_lookup ("notify", G_TYPE_OBJECT);
+  return !g_signal_has_handler_pending (self, signals[SIGNAL_DONE], 0, TRUE) &&
+         !g_signal_has_handler_pending (self, notify_id, 0, TRUE);
+}
+
+static const AiopoolLetterKind end_kind = { deliver_end, is_end_quiet };
+
+/* Gives back the reference that was held until the end, at home. */
+static void
+post_end (AiopoolFuture    *self,
+          AiopoolPostBatch *batch)
+{
+  self->letter.kind = &end_kind;
+  aiopool_post_batch_add (batch, self->home, &self->letter,
+                          self->is_private || self->n_waiters > 0);
+}
+
+static void
+post_listeners (AiopoolFuture    *self,
+                AiopoolPostBatch *batch)
+{
+  if (self->extra == NULL)
+    return;
+  for (AiopoolListener *listener = self->extra->listeners; listener; listener = listener->next)
+    {
+      listener->is_posted = TRUE;
+      aiopool_post_batch_add (batch, listener->mailbox, &listener->letter, FALSE);
+    }
+}
+
+static AiopoolFutureState
+state_for (const GError *error)
+{
+  if (error == NULL)
+    return AIOPOOL_FUTURE_DONE;
+  return g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) ? AIOPOOL_FUTURE_CANCELLED
+                                                                   : AIOPOOL_FUTURE_FAILED;
+}
+
+static void
+take_outcome (AiopoolFuture  *self,
+              AiopoolOutcome *outcome,
+              GValue         *value)
+{
+  self->payload = g_steal_pointer (&outcome->payload);
+  self->started = outcome->started;
+  self->ended = outcome->ended;
+  self->pid = outcome->pid;
+  if (outcome->error == NULL && outcome->fds == NULL && value == NULL)
+    return;
+  aiopool_future_get_extra (self)->error = g_steal_pointer (&outcome->error);
+  self->extra->info = g_steal_pointer (&outcome->info);
+  self->extra->fds = g_steal_pointer (&outcome->fds);
+  if (value != NULL)
+    {
+      g_value_init (&self->extra->value, G_VALUE_TYPE (value));
+      g_value_copy (value, &self->extra->value);
+    }
+}
+
+/* FALSE if it was settled before: only a promise can be. Takes what @outcome owns. */
+static gboolean
+settle (AiopoolFuture    *self,
+        AiopoolOutcome   *outcome,
+        GValue           *value,
+        AiopoolPostBatch *batch)
+{
+  AiopoolFutureState state = state_for (outcome->error);
+  gboolean has_waiters;
+
+  aiopool_future_lock (self);
+  if (aiopool_future_has_ended (self))
+    {
+      aiopool_future_unlock (self);
+      return FALSE;
+    }
+  take_outcome (self, outcome, value);
+  g_atomic_int_set (&self->state, (int) state);
+  has_waiters = self->n_waiters > 0;
+  post_listeners (self, batch);
+  aiopool_future_unlock (self);
+  if (has_waiters)
+    aiopool_future_wake (self);
+  return TRUE;
+}
+
+/* By whoever holds the promise, or cancels the future. FALSE if somebody else came first. Clears
+ * @outcome. */
+gboolean
+aiopool_future_settle_promised (AiopoolFuture  *self,
+                                AiopoolOutcome *outcome,
+                                GValue         *value)
+{
+  AiopoolPostBatch batch = { NULL };
+  gboolean is_settled = settle (self, outcome, value, &batch);
+
+  if (is_settled)
+    post_end (self, &batch);
+  aiopool_post_batch_flush (&batch);
+  aiopool_outcome_clear (outcome);
+  return is_settled;
+}
+
+static void
+drop_hold (AiopoolJob       *job,
+           AiopoolPostBatch *batch)
+{
+  if (g_atomic_int_dec_and_test (&job->holds))
+    post_end (future_of_job (job), batch);
+}
+
+static void
+on_settled (AiopoolJob       *job,
+            AiopoolOutcome   *outcome,
+            AiopoolPostBatch *batch)
+{
+  settle (future_of_job (job), outcome, NULL, batch);
+  drop_hold (job, batch);
+}
+
+static void
+deliver_progress (AiopoolFuture *self,
+                  double         progress,
+                  const char    *message)
+{
+  g_signal_emit (self, signals[SIGNAL_PROGRESSED], 0, progress, message);
+  g_object_notify (G_OBJECT (self), "progress");
+  g_object_notify (G_OBJECT (self), "message");
+}
+
+static void
+deliver_emits (AiopoolFuture *self,
+               GQueue        *emits)
+{
+  AiopoolPayload *payload;
+
+  while ((payload = g_queue_pop_head (emits)) != NULL)
+    {
+      g_autoptr (GVariant) value = aiopool_payload_dup_variant (payload, FALSE);
+
+      g_signal_emit (self, signals[SIGNAL_EMITTED], 0, value);
+      aiopool_payload_unref (payload);
+    }
+}
+
+typedef struct
+{
+  GQueue   emits;    /* (owned) of AiopoolPayload */
+  guint64  debt;
+  gboolean has_progress;
+  double   progress;
+  char    *message;  /* (owned) (nullable) */
+} News;
+
+static void
+take_news (AiopoolFuture *self,
+           News          *news)
+{
+  AiopoolFutureExtra *extra = self->extra;
+
+  aiopool_future_lock (self);
+  extra->has_news = FALSE;
+  news->emits = extra->emits;
+  g_queue_init (&extra->emits);
+  news->debt = extra->debt;
+  extra->debt = 0;
+  news->has_progress = extra->has_progress;
+  extra->has_progress = FALSE;
+  news->progress = extra->progress;
+  news->message = news->has_progress ? g_strdup (extra->message) : NULL;
+  aiopool_future_unlock (self);
+}
+
+/* At home. Partial results earn credit for more as they are delivered. */
+static void
+deliver_news (AiopoolLetter *letter)
+{
+  AiopoolFutureExtra *extra = (AiopoolFutureExtra *)
+    ((char *) letter - G_STRUCT_OFFSET (AiopoolFutureExtra, news));
+  AiopoolFuture *self = g_object_ref (extra->future);
+  News news;
+
+  take_news (self, &news);
+  if (news.has_progress)
+    deliver_progress (self, news.progress, news.message);
+  deliver_emits (self, &news.emits);
+  if (news.debt > 0 && self->job.scheduler != NULL)
+    aiopool_scheduler_grant (self->job.scheduler, &self->job, news.debt);
+  g_free (news.message);
+  g_object_unref (self);
+}
+
+static const AiopoolLetterKind news_kind = { deliver_news, NULL };
+
+/* Under the lock, so that the letter is in the mailbox before that of the end. */
+static void
+post_news (AiopoolFutureExtra *extra)
+{
+  if (extra->has_news)
+    return;
+  extra->has_news = TRUE;
+  extra->news.kind = &news_kind;
+  aiopool_mailbox_post (extra->future->home, &extra->news);
+}
+
+/* Takes @message. Only the last of what was not yet delivered is told. */
+void
+aiopool_future_tell_progress (AiopoolFuture *self,
+                              double         fraction,
+                              char          *message)
+{
+  aiopool_future_lock (self);
+  if (!aiopool_future_has_ended (self))
+    {
+      AiopoolFutureExtra *extra = aiopool_future_get_extra (self);
+
+      extra->progress = fraction;
+      extra->has_progress = TRUE;
+      if (message != NULL)
+        {
+          g_free (extra->message);
+          extra->message = g_steal_pointer (&message);
+        }
+      post_news (extra);
+    }
+  aiopool_future_unlock (self);
+  g_free (message);
+}
+
+static void
+on_progress (AiopoolJob *job,
+             double      fraction,
+             char       *text)
+{
+  aiopool_future_tell_progress (future_of_job (job), fraction, text);
+}
+
+/* TRUE if the task may send as many bytes again at once. */
+static gboolean
+on_emitted (AiopoolJob     *job,
+            AiopoolPayload *payload)
+{
+  AiopoolFuture *self = future_of_job (job);
+  AiopoolFutureExtra *extra;
+  gboolean has_waiters;
+
+  aiopool_future_lock (self);
+  extra = aiopool_future_get_extra (self);
+  has_waiters = self->n_waiters > 0;
+  if (!has_waiters)
+    extra->debt += aiopool_payload_get_size (payload);
+  g_queue_push_tail (&extra->emits, payload);
+  post_news (extra);
+  aiopool_future_unlock (self);
+  return has_waiters;
+}
+
+const AiopoolJobClass aiopool_future_job_class = {
+  on_settled, drop_hold, on_progress, on_emitted
+};
+
+/* Under the lock. */
+static void
+unlink_listener (AiopoolListener *listener)
+{
+  AiopoolListener **link = &listener->future->extra->listeners;
+
+  while (*link != listener)
+    link = &(*link)->next;
+  *link = listener->next;
+}
+
+static void
+free_listener (AiopoolListener *listener)
+{
+  if (listener->destroy != NULL)
+    listener->destroy (listener->user_data);
+  aiopool_mailbox_unref (listener->mailbox);
+  g_object_unref (listener->future);
+  g_free (listener);
+}
+
+/* In the listener's context. */
+static void
+deliver_listener (AiopoolLetter *letter)
+{
+  AiopoolListener *listener = (AiopoolListener *) letter;
+  AiopoolFutureCallback callback;
+
+  aiopool_future_lock (listener->future);
+  unlink_listener (listener);
+  callback = listener->callback;
+  aiopool_future_unlock (listener->future);
+  if (callback != NULL)
+    callback (listener->future, listener->user_data);
+  free_listener (listener);
+}
+
+static const AiopoolLetterKind listener_kind = { deliver_listener, NULL };
+
+/* Has @callback called in @context (NULL for the one that is thread-default now) when the future
+ * has ended, in the order of addition. */
+guint
+aiopool_future_listen (AiopoolFuture         *self,
+                       GMainContext          *context,
+                       AiopoolFutureCallback  callback,
+                       gpointer               user_data,
+                       GDestroyNotify         destroy)
+{
+  AiopoolListener *listener = g_new0 (AiopoolListener, 1);
+  AiopoolListener **link;
+  gboolean has_ended;
+  guint id;
+
+  listener->letter.kind = &listener_kind;
+  listener->future = g_object_ref (self);
+  listener->mailbox = aiopool_mailbox_ref (context != NULL ? aiopool_mailbox_for (context)
+                                                           : aiopool_mailbox_get_home ());
+  listener->callback = callback;
+  listener->user_data = user_data;
+  listener->destroy = destroy;
+  aiopool_future_lock (self);
+  id = listener->id = ++aiopool_future_get_extra (self)->last_id;
+  for (link = &self->extra->listeners; *link != NULL; link = &(*link)->next)
+    ;
+  *link = listener;
+  has_ended = aiopool_future_has_ended (self);
+  listener->is_posted = has_ended;
+  aiopool_future_unlock (self);
+  if (has_ended)
+    aiopool_mailbox_post (listener->mailbox, &listener->letter);
+  return id;
+}
+
+static AiopoolListener *
+find_listener (AiopoolFuture *self,
+               guint          id)
+{
+  AiopoolListener *listener = self->extra != NULL ? self->extra->listeners : NULL;
+
+  while (listener != NULL && listener->id != id)
+    listener = listener->next;
+  return listener;
+}
+
+/* FALSE if it was called, or is being called now. */
+gboolean
+aiopool_future_unlisten (AiopoolFuture *self,
+                         guint          id)
+{
+  GDestroyNotify destroy = NULL;
+  gpointer user_data = NULL;
+  AiopoolListener *listener;
+  gboolean is_ours = FALSE;
+
+  aiopool_future_lock (self);
+  listener = find_listener (self, id);
+  if (listener != NULL && !listener->is_posted)
+    {
+      unlink_listener (listener);
+      is_ours = TRUE;
+    }
+  else if (listener != NULL)
+    {
+      listener->callback = NULL;
+      destroy = g_steal_pointer (&listener->destroy);
+      user_data = listener->user_data;
+    }
+  aiopool_future_unlock (self);
+  if (is_ours)
+    free_listener (listener);
+  else if (destroy != NULL)
+    destroy (user_data);
+  return listener != NULL;
+}
+
+void
+aiopool_future_install_signals (void)
+{
+  /**
+   * AiopoolFuture::done:
+   * @self: the future
+   *
+   * The future has ended.
+   *
+   * Emitted once, in the main context that was thread-default when the task was submitted.
+   *
+   * Since: 0.1
+   */
+  signals[SIGNAL_DONE] = g_signal_new ("done", AIOPOOL_TYPE_FUTURE, G_SIGNAL_RUN_LAST, 0, NULL,
+                                       NULL, NULL, G_TYPE_NONE, 0);
+
+  /**
+   * AiopoolFuture::progressed:
+   * @self: the future
+   * @fraction: how much is done, from 0 to 1; below 0 if that is not known
+   * @message: (nullable): what is being done
+   *
+   * The running task reports how far it is.
+   *
+   * Reports that come faster than the context is iterated are combined: the last one counts.
+   * Emitted in the main context that was thread-default when the task was submitted.
+   *
+   * Since: 0.1
+   */
+  signals[SIGNAL_PROGRESSED] = g_signal_new ("progressed", AIOPOOL_TYPE_FUTURE, G_SIGNAL_RUN_LAST,
+                                             0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_DOUBLE,
+                                             G_TYPE_STRING);
+
+  /**
+   * AiopoolFuture::emitted:
+   * @self: the future
+   * @value: a partial result
+   *
+   * The running task has sent a partial result.
+   *
+   * Emitted for every one, in order and before [signal@Aiopool.Future::done], in the main context
+   * that was thread-default when the task was submitted. A task that sends more than about 256 KiB
+   * ahead of what is delivered here waits, unless a thread waits for the future.
+   *
+   * Since: 0.1
+   */
+  signals[SIGNAL_EMITTED] = g_signal_new ("emitted", AIOPOOL_TYPE_FUTURE, G_SIGNAL_RUN_LAST, 0,
+                                          NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_VARIANT);
+}

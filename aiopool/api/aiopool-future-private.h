@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool/api/aiopool-future.h"
+#include "aiopool/base/aiopool-mailbox-private.h"
+#include "aiopool/sched/aiopool-scheduler-private.h"
+
+G_BEGIN_DECLS
+
+typedef struct _AiopoolListener AiopoolListener;
+
+/* What a future has besides in special cases. Guarded by the future's lock, except that what says
+ * "end" is written once before the state is final and may be read after it. */
+typedef struct
+{
+  AiopoolFuture    *future;      /* (unowned: owns this) */
+  GError           *error;       /* (owned) (nullable): end */
+  AiopoolErrorInfo *info;        /* (owned) (nullable): end */
+  GUnixFDList      *fds;         /* (owned) (nullable): end */
+  GValue            value;       /* end: of a promise */
+  AiopoolListener  *listeners;   /* (owned): those not yet delivered */
+  guint             last_id;
+  GCancellable     *cancellable; /* (owned) (nullable): given to submit */
+  gulong            cancel_id;
+  double            progress;
+  char             *message;     /* (owned) (nullable) */
+  AiopoolLetter     news;        /* delivers progress and partial results at home */
+  gboolean          has_news;    /* the letter is posted */
+  gboolean          has_progress; /* to be told */
+  GQueue            emits;       /* (owned) of AiopoolPayload, to be told */
+  guint64           debt;        /* bytes of partial results without credit */
+  GCancellable     *promise;     /* (owned) (nullable): of a promise, tells it of a cancel */
+  GMainContext     *needed;      /* (owned) (nullable): context that keeps the promise */
+} AiopoolFutureExtra;
+
+/* In one of three states of its own (not ended, ended, delivered at home): who asks for PENDING or
+ * RUNNING is answered by the worker's status page. */
+struct _AiopoolFuture
+{
+  GObject             parent_instance;
+  AiopoolJob          job;      /* the scheduler's; job.scheduler (owned) (nullable) */
+  AiopoolTask        *task;     /* (owned) (nullable) */
+  AiopoolMailbox     *home;     /* (owned): of the context that was thread-default at submit */
+  AiopoolLetter       letter;   /* delivers the end at home */
+  AiopoolPayload     *payload;  /* (owned) (nullable): set before the state is final */
+  gint64              started;  /* monotonic microseconds, 0 if it never did; as payload */
+  gint64              ended;    /* as payload */
+  AiopoolFutureExtra *extra;    /* (owned) (nullable): made under the lock, stays */
+  int                 pid;      /* as payload */
+  int                 state;    /* atomic; only settle() writes it, and start() of a promise */
+  int                 bits;     /* the lock */
+  guint16             n_waiters; /* under the lock: threads that block */
+  guint8              is_private; /* nobody but us has it: no signals */
+  guint8              is_delivered; /* under the lock */
+};
+
+/* future */
+AiopoolFuture      *aiopool_future_submit         (AiopoolScheduler      *scheduler,
+                                                   AiopoolTask           *task,
+                                                   GCancellable          *cancellable,
+                                                   GError               **error);
+AiopoolFuture      *aiopool_future_new_promised   (AiopoolTask           *task);
+void                aiopool_future_make_private   (AiopoolFuture         *self);
+
+/* future-delivery */
+extern const AiopoolJobClass aiopool_future_job_class;
+
+void                aiopool_future_lock           (AiopoolFuture         *self);
+void                aiopool_future_unlock         (AiopoolFuture         *self);
+AiopoolFutureExtra *aiopool_future_get_extra      (AiopoolFuture         *self);
+void                aiopool_future_free_extra     (AiopoolFutureExtra    *extra);
+gboolean            aiopool_future_has_ended      (AiopoolFuture         *self);
+gboolean            aiopool_future_settle_promised (AiopoolFuture        *self,
+                                                   AiopoolOutcome        *outcome,
+                                                   GValue                *value);
+void                aiopool_future_tell_progress  (AiopoolFuture         *self,
+                                                   double                 fraction,
+                                                   char                  *message);
+guint               aiopool_future_listen         (AiopoolFuture         *self,
+                                                   GMainContext          *context,
+                                                   AiopoolFutureCallback  callback,
+                                                   gpointer               user_data,
+                                                   GDestroyNotify         destroy);
+gboolean            aiopool_future_unlisten       (AiopoolFuture         *self,
+                                                   guint                  id);
+void                aiopool_future_install_signals (void);
+
+/* future-wait */
+gboolean            aiopool_future_park           (AiopoolFuture         *self,
+                                                   gint64                 end,
+                                                   GCancellable          *cancellable);
+void                aiopool_future_wake           (AiopoolFuture         *self);
+
+G_END_DECLS

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/api/aiopool-future-private.h"
+
+#include "aiopool/base/aiopool-error.h"
+
+/* Threads that block on futures park in a few slots that all futures share: a future needs no
+ * condition of its own, and what a waiter sleeps on outlives it. The one who settles a future wakes
+ * its slot only if somebody waits for that future.
+ *
+ * While somebody waits, partial results of the task need no credit: a wait that starved the task it
+ * waits for would never end. */
+
+#define N_SLOTS 64
+
+typedef struct
+{
+  GMutex lock;
+  GCond  woken;
+} Slot;
+
+static Slot slots[N_SLOTS];
+
+static Slot *
+slot_of (AiopoolFuture *self)
+{
+  gsize address = (gsize) self;
+
+  return &slots[(address >> 4 ^ address >> 10) % N_SLOTS];
+}
+
+void
+aiopool_future_wake (AiopoolFuture *self)
+{
+  Slot *slot = slot_of (self);
+
+  g_mutex_lock (&slot->lock);
+  g_cond_broadcast (&slot->woken);
+  g_mutex_unlock (&slot->lock);
+}
+
+static void
+on_cancelled (GCancellable *cancellable,
+              gpointer      user_data)
+{
+  aiopool_future_wake (user_data);
+}
+
+/* Returns the bytes that the task may have credit for now. */
+static guint64
+enter (AiopoolFuture *self)
+{
+  guint64 debt = 0;
+
+  aiopool_future_lock (self);
+  self->n_waiters++;
+  if (self->extra != NULL)
+    {
+      debt = self->extra->debt;
+      self->extra->debt = 0;
+    }
+  aiopool_future_unlock (self);
+  return debt;
+}
+
+static void
+leave (AiopoolFuture *self)
+{
+  aiopool_future_lock (self);
+  self->n_waiters--;
+  aiopool_future_unlock (self);
+}
+
+static void
+sleep_until (AiopoolFuture *self,
+             gint64         end,
+             GCancellable  *cancellable)
+{
+  Slot *slot = slot_of (self);
+  gboolean in_time = TRUE;
+
+  g_mutex_lock (&slot->lock);
+  while (in_time && !aiopool_future_has_ended (self) && !g_cancellable_is_cancelled (cancellable))
+    {
+      if (end < 0)
+        g_cond_wait (&slot->woken, &slot->lock);
+      else
+        in_time = g_cond_wait_until (&slot->woken, &slot->lock, end);
+    }
+  g_mutex_unlock (&slot->lock);
+}
+
+/* Blocks until the future has ended. @end: monotonic microseconds, -1 for ever. FALSE if it has not
+ * ended then, or @cancellable was cancelled. */
+gboolean
+aiopool_future_park (AiopoolFuture *self,
+                     gint64         end,
+                     GCancellable  *cancellable)
+{
+  gulong id = 0;
+  guint64 debt;
+
+  if (aiopool_future_has_ended (self))
+    return TRUE;
+  debt = enter (self);
+  if (debt > 0 && self->job.scheduler != NULL)
+    aiopool_scheduler_grant (self->job.scheduler, &self->job, debt);
+  if (cancellable != NULL)
+    id = g_cancellable_connect (cancellable, G_CALLBACK (on_cancelled), self, NULL);
+  sleep_until (self, end, cancellable);
+  if (cancellable != NULL)
+    g_cancellable_disconnect (cancellable, id);
+  leave (self);
+  return aiopool_future_has_ended (self);
+}
+
+static gint64
+end_for (double timeout)
+{
+  double end = (double) g_get_monotonic_time () + timeout * G_USEC_PER_SEC;
+
+  return timeout < 0 || end >= (double) (G_MAXINT64 / 2) ? -1 : (gint64) end;
+}
+
+/* Whether this thread is the one that iterates the context which keeps the promise. */
+static gboolean
+would_block (AiopoolFuture *self)
+{
+  g_autoptr (GMainContext) needed = NULL;
+  gboolean is_free;
+
+  if (self->job.scheduler != NULL || aiopool_future_has_ended (self))
+    return FALSE;
+  aiopool_future_lock (self);
+  if (self->extra->needed != NULL)
+    needed = g_main_context_ref (self->extra->needed);
+  aiopool_future_unlock (self);
+  if (needed == NULL)
+    return FALSE;
+  is_free = g_main_context_acquire (needed);
+  if (is_free)
+    g_main_context_release (needed);
+  return is_free;
+}
+
+/**
+ * aiopool_future_wait:
+ * @self: a future
+ * @timeout: seconds; 0 only looks, below 0 waits for ever
+ *
+ * Blocks the calling thread until the future has ended.
+ *
+ * No main context is iterated, and none needs to be: this works on the main thread, in a callback,
+ * in a task, and in any thread. Only a future that is kept by a promise whose maker needs the main
+ * context of this very thread would never end; then this returns %FALSE at once.
+ *
+ * Returns: %TRUE if the future has ended
+ *
+ * Since: 0.1
+ */
+gboolean
+aiopool_future_wait (AiopoolFuture *self,
+                     double         timeout)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), FALSE);
+
+  if (would_block (self))
+    return aiopool_future_has_ended (self);
+  return aiopool_future_park (self, end_for (timeout), NULL);
+}
+
+/**
+ * aiopool_future_collect:
+ * @self: a future
+ * @timeout: seconds; 0 only looks, below 0 waits for ever
+ * @cancellable: (nullable): a #GCancellable that ends the wait, not the task
+ * @error: return location for a #GError
+ *
+ * Blocks the calling thread until the future has ended, and gets the result.
+ *
+ * As [method@Aiopool.Future.wait] this iterates no main context.
+ *
+ * Fails with %G_IO_ERROR_TIMED_OUT after @timeout, with %G_IO_ERROR_CANCELLED if @cancellable or
+ * the task was cancelled, with %AIOPOOL_POOL_ERROR_WOULD_BLOCK if the future needs the main context
+ * of this thread to end, and otherwise as [method@Aiopool.Future.get_result].
+ *
+ * Returns: (transfer full): the result
+ *
+ * Since: 0.1
+ */
+GVariant *
+aiopool_future_collect (AiopoolFuture *self,
+                        double         timeout,
+                        GCancellable  *cancellable,
+                        GError       **error)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), NULL);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  if (would_block (self))
+    {
+      g_set_error_literal (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_WOULD_BLOCK,
+                           "The task needs the main context of the thread that waits for it");
+      return NULL;
+    }
+  if (!aiopool_future_park (self, end_for (timeout), cancellable))
+    {
+      if (!g_cancellable_set_error_if_cancelled (cancellable, error))
+        g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                     "The task has not ended within %g seconds", timeout);
+      return NULL;
+    }
+  aiopool_mailbox_sweep (aiopool_mailbox_get_home ());
+  return aiopool_future_get_result (self, error);
+}
+
+typedef struct
+{
+  GSource *cancel_source; /* (owned) (nullable) */
+  guint    listener;
+} Collection;
+
+static void
+collection_free (gpointer data)
+{
+  Collection *collection = data;
+
+  g_clear_pointer (&collection->cancel_source, g_source_unref);
+  g_free (collection);
+}
+
+static void
+return_collected (GTask         *task,
+                  AiopoolFuture *self)
+{
+  GError *error = NULL;
+  GVariant *result = aiopool_future_get_result (self, &error);
+
+  if (result != NULL)
+    g_task_return_pointer (task, result, (GDestroyNotify) g_variant_unref);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+on_collect_done (AiopoolFuture *self,
+                 gpointer       user_data)
+{
+  GTask *task = user_data;
+  Collection *collection = g_task_get_task_data (task);
+
+  if (collection->cancel_source != NULL)
+    g_source_destroy (collection->cancel_source);
+  return_collected (task, self);
+}
+
+static gboolean
+on_collect_cancelled (GCancellable *cancellable,
+                      gpointer      user_data)
+{
+  g_autoptr (GTask) task = g_object_ref (user_data);
+  Collection *collection = g_task_get_task_data (task);
+
+  if (aiopool_future_unlisten (g_task_get_source_object (task), collection->listener))
+    g_task_return_error_if_cancelled (task);
+  return G_SOURCE_REMOVE;
+}
+
+/**
+ * aiopool_future_collect_async:
+ * @self: a future
+ * @cancellable: (nullable): a #GCancellable that ends the wait, not the task
+ * @callback: (scope async) (closure user_data): what to call when the future has ended
+ * @user_data: data for @callback
+ *
+ * Waits for the end of the future and gets the result.
+ *
+ * @callback is called in the main context that is thread-default now.
+ *
+ * Since: 0.1
+ */
+void
+aiopool_future_collect_async (AiopoolFuture       *self,
+                              GCancellable        *cancellable,
+                              GAsyncReadyCallback  callback,
+                              gpointer             user_data)
+{
+  g_autoptr (GTask) task = NULL;
+  Collection *collection;
+
+  g_return_if_fail (AIOPOOL_IS_FUTURE (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, aiopool_future_collect_async);
+  g_task_set_check_cancellable (task, FALSE);
+  collection = g_new0 (Collection, 1);
+  g_task_set_task_data (task, collection, collection_free);
+  if (cancellable != NULL)
+    {
+      collection->cancel_source = g_cancellable_source_new (cancellable);
+      g_task_attach_source (task, collection->cancel_source,
+                            G_SOURCE_FUNC (on_collect_cancelled));
+    }
+  collection->listener = aiopool_future_listen (self, NULL, on_collect_done, g_object_ref (task),
+                                                g_object_unref);
+}
+
+/**
+ * aiopool_future_collect_finish:
+ * @self: a future
+ * @result: what the callback got
+ * @error: return location for a #GError
+ *
+ * Ends [method@Aiopool.Future.collect_async].
+ *
+ * Fails with %G_IO_ERROR_CANCELLED if the wait or the task was cancelled, and otherwise as
+ * [method@Aiopool.Future.get_result].
+ *
+ * Returns: (transfer full): the result
+ *
+ * Since: 0.1
+ */
+GVariant *
+aiopool_future_collect_finish (AiopoolFuture  *self,
+                               GAsyncResult   *result,
+                               GError        **error)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}

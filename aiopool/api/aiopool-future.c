@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/api/aiopool-future-private.h"
+
+#include "aiopool/api/aiopool-task-private.h"
+#include "aiopool/base/aiopool-error.h"
+
+/**
+ * AiopoolFuture:
+ *
+ * What will come of a task.
+ *
+ * A future is made by [method@Aiopool.Executor.submit] and ends exactly once: with a result, with
+ * an error, or cancelled. There are several ways to learn of it: a callback
+ * ([method@Aiopool.Future.add_done_callback]) or the signal [signal@Aiopool.Future::done], an
+ * asynchronous call ([method@Aiopool.Future.collect_async]), or a wait
+ * ([method@Aiopool.Future.wait], [method@Aiopool.Future.collect]), which blocks the thread and
+ * iterates no main context.
+ *
+ * All methods may be called from any thread. Signals and property notifications are emitted in the
+ * main context that was thread-default when the task was submitted.
+ *
+ * Dropping a future does not cancel its task.
+ *
+ * Since: 0.1
+ */
+
+enum
+{
+  PROP_0,
+  PROP_STATE,
+  PROP_TASK,
+  PROP_PROGRESS,
+  PROP_MESSAGE,
+  N_PROPS
+};
+
+static GParamSpec *properties[N_PROPS];
+
+G_DEFINE_FINAL_TYPE (AiopoolFuture, aiopool_future, G_TYPE_OBJECT)
+
+static void
+aiopool_future_finalize (GObject *object)
+{
+  AiopoolFuture *self = AIOPOOL_FUTURE (object);
+
+  g_clear_pointer (&self->payload, aiopool_payload_unref);
+  g_clear_pointer (&self->extra, aiopool_future_free_extra);
+  g_clear_pointer (&self->home, aiopool_mailbox_unref);
+  g_clear_pointer (&self->job.scheduler, aiopool_scheduler_unref);
+  g_clear_object (&self->task);
+  G_OBJECT_CLASS (aiopool_future_parent_class)->finalize (object);
+}
+
+static void
+aiopool_future_get_property (GObject    *object,
+                             guint       id,
+                             GValue     *value,
+                             GParamSpec *pspec)
+{
+  AiopoolFuture *self = AIOPOOL_FUTURE (object);
+
+  switch (id)
+    {
+    case PROP_STATE:
+      g_value_set_enum (value, (int) aiopool_future_get_state (self));
+      break;
+    case PROP_TASK:
+      g_value_set_object (value, self->task);
+      break;
+    case PROP_PROGRESS:
+      g_value_set_double (value, aiopool_future_get_progress (self));
+      break;
+    case PROP_MESSAGE:
+      g_value_take_string (value, aiopool_future_dup_message (self));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    }
+}
+
+static void
+aiopool_future_class_init (AiopoolFutureClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->finalize = aiopool_future_finalize;
+  object_class->get_property = aiopool_future_get_property;
+
+  /**
+   * AiopoolFuture:state:
+   *
+   * What has become of the task. Notified when it has ended, not when it starts.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_STATE] =
+    g_param_spec_enum ("state", NULL, NULL, AIOPOOL_TYPE_FUTURE_STATE, AIOPOOL_FUTURE_PENDING,
+                       G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AiopoolFuture:task:
+   *
+   * The task.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_TASK] =
+    g_param_spec_object ("task", NULL, NULL, AIOPOOL_TYPE_TASK,
+                         G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AiopoolFuture:progress:
+   *
+   * How much of the task is done, from 0 to 1, as the task reports it; below 0 if not known.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_PROGRESS] =
+    g_param_spec_double ("progress", NULL, NULL, -1, 1, 0,
+                         G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AiopoolFuture:message:
+   *
+   * What the task says that it is doing.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MESSAGE] = g_param_spec_string ("message", NULL, NULL, NULL,
+                                                  G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  g_object_class_install_properties (object_class, N_PROPS, properties);
+  aiopool_future_install_signals ();
+}
+
+static void
+aiopool_future_init (AiopoolFuture *self)
+{
+}
+
+static AiopoolFuture *
+future_new (AiopoolTask    *task,
+            AiopoolMailbox *home)
+{
+  AiopoolFuture *self = g_object_new (AIOPOOL_TYPE_FUTURE, NULL);
+
+  self->task = task != NULL ? g_object_ref (task) : NULL;
+  self->home = aiopool_mailbox_ref (home);
+  self->job.klass = &aiopool_future_job_class;
+  self->job.holds = 1;
+  return self;
+}
+
+static void
+on_cancellable_cancelled (GCancellable *cancellable,
+                          gpointer      user_data)
+{
+  aiopool_future_cancel (user_data, AIOPOOL_CANCEL_FORCE);
+}
+
+static void
+unref_future (gpointer  data,
+              GClosure *closure)
+{
+  g_object_unref (data);
+}
+
+/* Disconnected when the end is delivered, which may have happened already. */
+static void
+connect_cancellable (AiopoolFuture *self,
+                     GCancellable  *cancellable)
+{
+  gulong id = g_signal_connect_data (cancellable, "cancelled",
+                                     G_CALLBACK (on_cancellable_cancelled), g_object_ref (self),
+                                     unref_future, 0);
+  gboolean is_late;
+
+  aiopool_future_lock (self);
+  is_late = self->is_delivered;
+  if (!is_late)
+    {
+      aiopool_future_get_extra (self)->cancellable = g_object_ref (cancellable);
+      self->extra->cancel_id = id;
+    }
+  aiopool_future_unlock (self);
+  if (is_late)
+    g_signal_handler_disconnect (cancellable, id);
+  else if (g_cancellable_is_cancelled (cancellable))
+    aiopool_future_cancel (self, AIOPOOL_CANCEL_FORCE);
+}
+
+/* What a pool does to submit. */
+AiopoolFuture *
+aiopool_future_submit (AiopoolScheduler  *scheduler,
+                       AiopoolTask       *task,
+                       GCancellable      *cancellable,
+                       GError           **error)
+{
+  AiopoolMailbox *home = aiopool_mailbox_get_home ();
+  AiopoolFuture *self;
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+    return NULL;
+  aiopool_mailbox_sweep (home);
+  self = future_new (task, home);
+  aiopool_scheduler_ref (scheduler);
+  g_object_ref (self);
+  if (!aiopool_scheduler_submit (scheduler, &self->job, aiopool_task_freeze (task), error))
+    {
+      if (self->job.scheduler == NULL)
+        aiopool_scheduler_unref (scheduler);
+      g_object_unref (self);
+      g_object_unref (self);
+      return NULL;
+    }
+  if (cancellable != NULL)
+    connect_cancellable (self, cancellable);
+  return self;
+}
+
+/* For a promise. One reference more than the caller's is given back when the end is delivered. */
+AiopoolFuture *
+aiopool_future_new_promised (AiopoolTask *task)
+{
+  AiopoolFuture *self = future_new (task, aiopool_mailbox_get_home ());
+
+  self->job.submitted = g_get_monotonic_time ();
+  aiopool_future_get_extra (self)->promise = g_cancellable_new ();
+  return g_object_ref (self);
+}
+
+/* Nobody but the caller has a future that comes from a scheduler: it emits nothing and wakes nobody
+ * but listeners. */
+void
+aiopool_future_make_private (AiopoolFuture *self)
+{
+  self->is_private = self->job.scheduler != NULL;
+}
+
+/**
+ * aiopool_future_is_done:
+ * @self: a future
+ *
+ * Whether the future has ended, in whatever way.
+ *
+ * Returns: %TRUE if it has
+ *
+ * Since: 0.1
+ */
+gboolean
+aiopool_future_is_done (AiopoolFuture *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), FALSE);
+
+  return aiopool_future_has_ended (self);
+}
+
+/* FALSE with the reason if there is no result. */
+static gboolean
+check_result (AiopoolFuture *self,
+              GError       **error)
+{
+  if (!aiopool_future_has_ended (self))
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_PENDING, "The task has not ended yet");
+      return FALSE;
+    }
+  if (g_atomic_int_get (&self->state) != AIOPOOL_FUTURE_DONE)
+    {
+      if (error != NULL)
+        *error = g_error_copy (self->extra->error);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+has_value (AiopoolFuture *self)
+{
+  return self->payload == NULL && self->extra != NULL && G_IS_VALUE (&self->extra->value);
+}
+
+static GVariant *
+dup_variant (AiopoolFuture *self,
+             GError       **error)
+{
+  if (self->payload != NULL &&
+      aiopool_payload_get_format (self->payload) == AIOPOOL_FORMAT_GVARIANT)
+    return aiopool_payload_dup_variant (self->payload, FALSE);
+  if (has_value (self) && G_VALUE_HOLDS_VARIANT (&self->extra->value) &&
+      g_value_get_variant (&self->extra->value) != NULL)
+    return g_value_dup_variant (&self->extra->value);
+  g_set_error_literal (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_WRONG_TYPE,
+                       "The result is no GVariant");
+  return NULL;
+}
+
+/**
+ * aiopool_future_get_result:
+ * @self: a future
+ * @error: return location for a #GError
+ *
+ * Gets the result.
+ *
+ * A large result shares the memory that it arrived in: there is no copy.
+ *
+ * Fails with %G_IO_ERROR_PENDING if the future has not ended, with %AIOPOOL_TASK_ERROR_WRONG_TYPE
+ * if the result is no #GVariant, with %G_IO_ERROR_CANCELLED if it was cancelled, and otherwise with
+ * the error of the task.
+ *
+ * Returns: (transfer full): the result
+ *
+ * Since: 0.1
+ */
+GVariant *
+aiopool_future_get_result (AiopoolFuture *self,
+                           GError       **error)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return check_result (self, error) ? dup_variant (self, error) : NULL;
+}
+
+/**
+ * aiopool_future_get_payload:
+ * @self: a future
+ * @format: (out) (optional): what the bytes are
+ * @error: return location for a #GError
+ *
+ * Gets the bytes of the result, without a copy.
+ *
+ * Those of a #GVariant are its serialised form. Errors are those of
+ * [method@Aiopool.Future.get_result]; only futures that were promised can have the wrong type.
+ *
+ * Returns: (transfer full): the bytes
+ *
+ * Since: 0.1
+ */
+GBytes *
+aiopool_future_get_payload (AiopoolFuture *self,
+                            AiopoolFormat *format,
+                            GError       **error)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  if (!check_result (self, error))
+    return NULL;
+  if (format != NULL)
+    *format = self->payload != NULL ? aiopool_payload_get_format (self->payload)
+                                    : AIOPOOL_FORMAT_GVARIANT;
+  if (self->payload != NULL)
+    return aiopool_payload_dup_bytes (self->payload);
+  if (has_value (self) && G_VALUE_HOLDS_VARIANT (&self->extra->value))
+    return g_variant_get_data_as_bytes (g_value_get_variant (&self->extra->value));
+  g_set_error_literal (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_WRONG_TYPE,
+                       "The result has no bytes");
+  return NULL;
+}
+
+/**
+ * aiopool_future_get_value:
+ * @self: a future
+ * @value: (out caller-allocates): where to put the result
+ * @error: return location for a #GError
+ *
+ * Gets the result as it was given: that of a pool as a #GVariant or #GBytes, that of a promise as
+ * what it was kept with.
+ *
+ * Fails with %G_IO_ERROR_PENDING if the future has not ended, with %G_IO_ERROR_CANCELLED if it was
+ * cancelled, and otherwise with the error of the task.
+ *
+ * Returns: %TRUE if there is a result
+ *
+ * Since: 0.1
+ */
+gboolean
+aiopool_future_get_value (AiopoolFuture *self,
+                          GValue        *value,
+                          GError       **error)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), FALSE);
+  g_return_val_if_fail (value != NULL && !G_IS_VALUE (value), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  if (!check_result (self, error))
+    return FALSE;
+  if (has_value (self))
+    {
+      g_value_init (value, G_VALUE_TYPE (&self->extra->value));
+      g_value_copy (&self->extra->value, value);
+    }
+  else if (aiopool_payload_get_format (self->payload) == AIOPOOL_FORMAT_GVARIANT)
+    {
+      g_value_init (value, G_TYPE_VARIANT);
+      g_value_take_variant (value, aiopool_payload_dup_variant (self->payload, FALSE));
+    }
+  else
+    {
+      g_value_init (value, G_TYPE_BYTES);
+      g_value_take_boxed (value, aiopool_payload_dup_bytes (self->payload));
+    }
+  return TRUE;
+}
+
+/**
+ * aiopool_future_get_error:
+ * @self: a future
+ *
+ * Gets the error that the future ended with.
+ *
+ * Returns: (transfer none) (nullable): the error; %NULL if it has not ended, or ended with a result
+ *
+ * Since: 0.1
+ */
+const GError *
+aiopool_future_get_error (AiopoolFuture *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), NULL);
+
+  return g_atomic_int_get (&self->state) > AIOPOOL_FUTURE_DONE ? self->extra->error : NULL;
+}
+
+/**
+ * aiopool_future_get_error_info:
+ * @self: a future
+ *
+ * Gets what else is known about the error that the future ended with.
+ *
+ * Returns: (transfer none) (nullable): an error info; %NULL if there is none
+ *
+ * Since: 0.1
+ */
+AiopoolErrorInfo *
+aiopool_future_get_error_info (AiopoolFuture *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), NULL);
+
+  return g_atomic_int_get (&self->state) > AIOPOOL_FUTURE_DONE ? self->extra->info : NULL;
+}
+
+/**
+ * aiopool_future_get_fds:
+ * @self: a future
+ *
+ * Gets the descriptors that came with the result.
+ *
+ * Returns: (transfer none) (nullable): a list of descriptors; %NULL if there are none
+ *
+ * Since: 0.1
+ */
+GUnixFDList *
+aiopool_future_get_fds (AiopoolFuture *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), NULL);
+
+  return aiopool_future_has_ended (self) && self->extra != NULL ? self->extra->fds : NULL;
+}
+
+/**
+ * aiopool_future_get_task:
+ * @self: a future
+ *
+ * Gets the task.
+ *
+ * Returns: (transfer none) (nullable): the task; a promise may have none
+ *
+ * Since: 0.1
+ */
+AiopoolTask *
+aiopool_future_get_task (AiopoolFuture *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), NULL);
+
+  return self->task;
+}
+
+/**
+ * aiopool_future_get_progress:
+ * @self: a future
+ *
+ * Gets how much of the task is done, as it last reported.
+ *
+ * Returns: from 0 to 1; 0 before the first report, below 0 if the task does not know
+ *
+ * Since: 0.1
+ */
+double
+aiopool_future_get_progress (AiopoolFuture *self)
+{
+  double progress = 0;
+
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), 0);
+
+  aiopool_future_lock (self);
+  if (self->extra != NULL)
+    progress = self->extra->progress;
+  aiopool_future_unlock (self);
+  return progress;
+}
+
+/**
+ * aiopool_future_dup_message:
+ * @self: a future
+ *
+ * Gets what the task last said that it is doing.
+ *
+ * Returns: (transfer full) (nullable): the message
+ *
+ * Since: 0.1
+ */
+char *
+aiopool_future_dup_message (AiopoolFuture *self)
+{
+  char *message = NULL;
+
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), NULL);
+
+  aiopool_future_lock (self);
+  if (self->extra != NULL)
+    message = g_strdup (self->extra->message);
+  aiopool_future_unlock (self);
+  return message;
+}
+
+/* A promise: its maker is told, and decides unless nothing else is left. */
+static gboolean
+cancel_promise (AiopoolFuture     *self,
+                AiopoolCancelMode  mode)
+{
+  gboolean is_running = g_atomic_int_get (&self->state) == AIOPOOL_FUTURE_RUNNING;
+  AiopoolOutcome outcome = { .started = self->started };
+  gboolean is_settled = FALSE;
+
+  if (aiopool_future_has_ended (self) || (is_running && mode == AIOPOOL_CANCEL_PENDING))
+    return FALSE;
+  if (!is_running || mode == AIOPOOL_CANCEL_FORCE)
+    {
+      outcome.ended = g_get_monotonic_time ();
+      outcome.error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
+                                           "The task was cancelled");
+      is_settled = aiopool_future_settle_promised (self, &outcome, NULL);
+    }
+  g_cancellable_cancel (self->extra->promise);
+  return is_settled || is_running;
+}
+
+/**
+ * aiopool_future_cancel:
+ * @self: a future
+ * @mode: how hard
+ *
+ * Cancels the task.
+ *
+ * With %AIOPOOL_CANCEL_PENDING only a task that has not started is cancelled. With
+ * %AIOPOOL_CANCEL_COOPERATIVE a running one is told, through [method@Aiopool.Call.get_cancellable],
+ * and the future ends with what it makes of that. With %AIOPOOL_CANCEL_FORCE the future is
+ * cancelled at once, and the worker has the grace period of its pool to come back; then it is
+ * killed, together with what else it runs.
+ *
+ * A future that is cancelled ends with %G_IO_ERROR_CANCELLED. May be called from any thread and
+ * from a callback.
+ *
+ * Returns: %TRUE if the task was cancelled, or told to stop; %FALSE if the future had ended, or the
+ *   task was running and @mode is %AIOPOOL_CANCEL_PENDING
+ *
+ * Since: 0.1
+ */
+gboolean
+aiopool_future_cancel (AiopoolFuture     *self,
+                       AiopoolCancelMode  mode)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), FALSE);
+
+  if (self->job.scheduler == NULL)
+    return cancel_promise (self, mode);
+  return aiopool_scheduler_cancel (self->job.scheduler, &self->job, mode);
+}
+
+/**
+ * aiopool_future_add_done_callback:
+ * @self: a future
+ * @callback: (scope notified) (closure user_data) (destroy destroy): what to call
+ * @user_data: data for @callback
+ * @destroy: (nullable): frees @user_data
+ *
+ * Has a function called when the future has ended.
+ *
+ * It is called in the main context that is thread-default now, never before this returns, also if
+ * the future has ended already. Callbacks that were added in one context are called in the order of
+ * their addition.
+ *
+ * Returns: an id for [method@Aiopool.Future.remove_done_callback]
+ *
+ * Since: 0.1
+ */
+guint
+aiopool_future_add_done_callback (AiopoolFuture        *self,
+                                  AiopoolFutureCallback callback,
+                                  gpointer              user_data,
+                                  GDestroyNotify        destroy)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), 0);
+  g_return_val_if_fail (callback != NULL, 0);
+
+  return aiopool_future_listen (self, NULL, callback, user_data, destroy);
+}
+
+/**
+ * aiopool_future_remove_done_callback:
+ * @self: a future
+ * @id: what [method@Aiopool.Future.add_done_callback] returned
+ *
+ * Has a function not called after all.
+ *
+ * Its data is freed in the calling thread.
+ *
+ * Returns: %FALSE if it was called, or is being called
+ *
+ * Since: 0.1
+ */
+gboolean
+aiopool_future_remove_done_callback (AiopoolFuture *self,
+                                     guint          id)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), FALSE);
+
+  return aiopool_future_unlisten (self, id);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool/api/aiopool-executor.h"
+#include "aiopool/api/aiopool-worker.h"
+#include "aiopool/workers/aiopool-launcher.h"
+
+G_BEGIN_DECLS
+
+#define AIOPOOL_TYPE_POOL (aiopool_pool_get_type ())
+AIOPOOL_AVAILABLE_IN_0_1
+G_DECLARE_FINAL_TYPE (AiopoolPool, aiopool_pool, AIOPOOL, POOL, AiopoolExecutor)
+
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolPool     *aiopool_pool_new                  (guint            max_workers);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolPool     *aiopool_pool_new_with_launcher    (guint            max_workers,
+                                                    AiopoolLauncher *launcher);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolPool     *aiopool_pool_get_default          (void);
+AIOPOOL_AVAILABLE_IN_0_1
+guint            aiopool_pool_get_max_workers      (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+const char      *aiopool_pool_get_name             (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolLauncher *aiopool_pool_get_launcher         (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+double           aiopool_pool_get_idle_timeout     (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void             aiopool_pool_set_idle_timeout     (AiopoolPool     *self,
+                                                    double           idle_timeout);
+AIOPOOL_AVAILABLE_IN_0_1
+double           aiopool_pool_get_start_timeout    (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void             aiopool_pool_set_start_timeout    (AiopoolPool     *self,
+                                                    double           start_timeout);
+AIOPOOL_AVAILABLE_IN_0_1
+double           aiopool_pool_get_grace_period     (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void             aiopool_pool_set_grace_period     (AiopoolPool     *self,
+                                                    double           grace_period);
+AIOPOOL_AVAILABLE_IN_0_1
+guint            aiopool_pool_get_max_pending      (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void             aiopool_pool_set_max_pending      (AiopoolPool     *self,
+                                                    guint            max_pending);
+AIOPOOL_AVAILABLE_IN_0_1
+guint            aiopool_pool_get_tasks_per_worker (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+guint64          aiopool_pool_get_max_result_size  (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+guint            aiopool_pool_get_n_workers        (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+guint            aiopool_pool_get_n_idle           (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+guint            aiopool_pool_get_n_busy           (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+GListModel      *aiopool_pool_get_workers          (AiopoolPool     *self);
+
+G_END_DECLS

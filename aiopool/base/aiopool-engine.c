@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/base/aiopool-engine-private.h"
+
+#include "aiopool/base/aiopool-error.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+
+/* The engine: one thread per process, started with the first pool and alive as long as the
+ * process. It reads the channels, keeps the alarms, starts workers and sees them end.
+ *
+ * Its main context holds one source with an epoll descriptor for all sockets, one source per alarm
+ * and one for posted functions. It never ends, because the kernel kills workers that asked for a
+ * death signal when the thread that spawned them ends, not when the process does. At exit() it is
+ * simply gone with the process; workers see that through their own descriptor on the parent.
+ *
+ * A fork()ed copy of the process has no engine: every entry point reports that. */
+
+#define EVENTS_PER_WAIT 64
+
+typedef struct
+{
+  GSource base;
+  int     epoll_fd;
+} PollSource;
+
+typedef struct
+{
+  AiopoolEngineFunc func;
+  gpointer          data;
+} Post;
+
+typedef struct
+{
+  GMainContext *context;
+  GThread      *thread;
+  int           epoll_fd;
+  GSource      *post_source;
+  GMutex        lock;  /* guards posts */
+  GArray       *posts; /* (owned) of Post */
+} Engine;
+
+struct _AiopoolAlarm
+{
+  GSource          base;
+  AiopoolAlarmFunc func;
+  gpointer         owner; /* (unowned: frees this) */
+};
+
+static Engine engine;
+static int    forked; /* set in a child made by fork(), never cleared */
+
+static void
+on_fork_child (void)
+{
+  g_atomic_int_set (&forked, TRUE);
+}
+
+static gboolean
+poll_source_dispatch (GSource     *source,
+                      GSourceFunc  callback,
+                      gpointer     user_data)
+{
+  PollSource *self = (PollSource *) source;
+  struct epoll_event events[EVENTS_PER_WAIT];
+  int n = epoll_wait (self->epoll_fd, events, EVENTS_PER_WAIT, 0);
+
+  for (int i = 0; i < n; i++)
+    {
+      AiopoolWatch *watch = events[i].data.ptr;
+
+      if (watch->fd >= 0)
+        watch->ready (watch, events[i].events);
+    }
+  return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs poll_source_funcs = { NULL, NULL, poll_source_dispatch, NULL, NULL, NULL };
+
+static gboolean
+post_source_dispatch (GSource     *source,
+                      GSourceFunc  callback,
+                      gpointer     user_data)
+{
+  g_autoptr (GArray) posts = NULL;
+
+  g_source_set_ready_time (source, -1);
+  g_mutex_lock (&engine.lock);
+  posts = g_steal_pointer (&engine.posts);
+  engine.posts = g_array_new (FALSE, FALSE, sizeof (Post));
+  g_mutex_unlock (&engine.lock);
+
+  for (guint i = 0; i < posts->len; i++)
+    {
+      Post *post = &g_array_index (posts, Post, i);
+
+      post->func (post->data);
+    }
+  return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs post_source_funcs = { NULL, NULL, post_source_dispatch, NULL, NULL, NULL };
+
+static gboolean
+alarm_dispatch (GSource     *source,
+                GSourceFunc  callback,
+                gpointer     user_data)
+{
+  AiopoolAlarm *self = (AiopoolAlarm *) source;
+
+  g_source_set_ready_time (source, -1);
+  self->func (self->owner);
+  return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs alarm_funcs = { NULL, NULL, alarm_dispatch, NULL, NULL, NULL };
+
+static gpointer
+engine_main (gpointer data)
+{
+  g_main_context_push_thread_default (engine.context);
+  for (;;)
+    g_main_context_iteration (engine.context, TRUE);
+  return NULL;
+}
+
+static void
+attach_sources (void)
+{
+  GSource *source = g_source_new (&poll_source_funcs, sizeof (PollSource));
+
+  ((PollSource *) source)->epoll_fd = engine.epoll_fd;
+  g_source_set_static_name (source, "[aiopool] sockets");
+  g_source_add_unix_fd (source, engine.epoll_fd, G_IO_IN);
+  g_source_attach (source, engine.context);
+  g_source_unref (source);
+
+  engine.post_source = g_source_new (&post_source_funcs, sizeof (GSource));
+  g_source_set_static_name (engine.post_source, "[aiopool] posts");
+  g_source_attach (engine.post_source, engine.context);
+}
+
+static gboolean
+start_once (GError **error)
+{
+  int epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
+
+  if (epoll_fd < 0)
+    {
+      int saved_errno = errno;
+
+      g_set_error (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_START_FAILED,
+                   "Cannot make an epoll descriptor: %s", g_strerror (saved_errno));
+      return FALSE;
+    }
+  engine.epoll_fd = epoll_fd;
+  engine.posts = g_array_new (FALSE, FALSE, sizeof (Post));
+  engine.context = g_main_context_new ();
+  attach_sources ();
+  pthread_atfork (NULL, NULL, on_fork_child);
+  engine.thread = g_thread_try_new ("aiopool", engine_main, NULL, error);
+  if (engine.thread == NULL)
+    g_prefix_error (error, "Cannot start the aiopool thread: ");
+  return engine.thread != NULL;
+}
+
+/* Starts the engine unless it runs; tried again after a failure. */
+gboolean
+aiopool_engine_start (GError **error)
+{
+  static GMutex start_lock; /* guards the start */
+  static int started;
+  gboolean ok = TRUE;
+
+  if (aiopool_engine_is_forked ())
+    {
+      g_set_error_literal (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FORKED,
+                           "This process was forked from one that uses pools; a pool works only "
+                           "in the process that made it, and not at all in a fork without exec");
+      return FALSE;
+    }
+  if (g_atomic_int_get (&started))
+    return TRUE;
+  g_mutex_lock (&start_lock);
+  if (!started)
+    {
+      ok = start_once (error);
+      g_atomic_int_set (&started, ok);
+    }
+  g_mutex_unlock (&start_lock);
+  return ok;
+}
+
+gboolean
+aiopool_engine_is_forked (void)
+{
+  return g_atomic_int_get (&forked);
+}
+
+gboolean
+aiopool_engine_is_current (void)
+{
+  return engine.thread == g_thread_self ();
+}
+
+/* Runs @func on the engine thread, after everything posted before; from any thread. */
+void
+aiopool_engine_post (AiopoolEngineFunc func,
+                     gpointer          data)
+{
+  Post post = { func, data };
+  gboolean was_empty;
+
+  if (aiopool_engine_is_forked ())
+    return;
+  g_mutex_lock (&engine.lock);
+  was_empty = engine.posts->len == 0;
+  g_array_append_val (engine.posts, post);
+  g_mutex_unlock (&engine.lock);
+  if (was_empty)
+    g_source_set_ready_time (engine.post_source, 0);
+}
+
+void
+aiopool_watch_init (AiopoolWatch     *self,
+                    AiopoolWatchFunc  ready,
+                    gpointer          owner)
+{
+  self->fd = -1;
+  self->events = 0;
+  self->ready = ready;
+  self->owner = owner;
+}
+
+void
+aiopool_watch_add (AiopoolWatch *self,
+                   int           fd,
+                   guint32       events)
+{
+  struct epoll_event event = { .events = events, .data.ptr = self };
+
+  g_assert (self->fd < 0);
+  self->fd = fd;
+  self->events = events;
+  if (epoll_ctl (engine.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+    g_critical ("Cannot watch descriptor %d: %s", fd, g_strerror (errno));
+}
+
+void
+aiopool_watch_set_events (AiopoolWatch *self,
+                          guint32       events)
+{
+  struct epoll_event event = { .events = events, .data.ptr = self };
+
+  if (self->fd < 0 || self->events == events)
+    return;
+  self->events = events;
+  if (epoll_ctl (engine.epoll_fd, EPOLL_CTL_MOD, self->fd, &event) != 0)
+    g_critical ("Cannot change the watch of descriptor %d: %s", self->fd, g_strerror (errno));
+}
+
+/* On the engine thread only: a watch that is removed is not called again. */
+void
+aiopool_watch_remove (AiopoolWatch *self)
+{
+  if (self->fd < 0)
+    return;
+  epoll_ctl (engine.epoll_fd, EPOLL_CTL_DEL, self->fd, NULL);
+  self->fd = -1;
+}
+
+/* An alarm runs @func on the engine thread; it must be freed there. */
+AiopoolAlarm *
+aiopool_alarm_new (AiopoolAlarmFunc func,
+                   gpointer         owner)
+{
+  AiopoolAlarm *self = (AiopoolAlarm *) g_source_new (&alarm_funcs, sizeof (AiopoolAlarm));
+
+  self->func = func;
+  self->owner = owner;
+  g_source_set_static_name (&self->base, "[aiopool] alarm");
+  g_source_attach (&self->base, engine.context);
+  return self;
+}
+
+/* Sets it to monotonic time @when in microseconds, or off with -1; from any thread. */
+void
+aiopool_alarm_set (AiopoolAlarm *self,
+                   gint64        when)
+{
+  if (g_source_get_ready_time (&self->base) != when)
+    g_source_set_ready_time (&self->base, when);
+}
+
+void
+aiopool_alarm_free (AiopoolAlarm *self)
+{
+  g_source_destroy (&self->base);
+  g_source_unref (&self->base);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/base/aiopool-enums.h"
+
+G_DEFINE_ENUM_TYPE (AiopoolFutureState, aiopool_future_state,
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_FUTURE_PENDING, "pending"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_FUTURE_RUNNING, "running"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_FUTURE_DONE, "done"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_FUTURE_FAILED, "failed"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_FUTURE_CANCELLED, "cancelled"))
+
+G_DEFINE_ENUM_TYPE (AiopoolCancelMode, aiopool_cancel_mode,
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_CANCEL_PENDING, "pending"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_CANCEL_COOPERATIVE, "cooperative"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_CANCEL_FORCE, "force"))
+
+G_DEFINE_FLAGS_TYPE (AiopoolShutdownFlags, aiopool_shutdown_flags,
+                     G_DEFINE_ENUM_VALUE (AIOPOOL_SHUTDOWN_DRAIN, "drain"),
+                     G_DEFINE_ENUM_VALUE (AIOPOOL_SHUTDOWN_CANCEL_PENDING, "cancel-pending"),
+                     G_DEFINE_ENUM_VALUE (AIOPOOL_SHUTDOWN_TERMINATE, "terminate"))
+
+G_DEFINE_ENUM_TYPE (AiopoolWorkerState, aiopool_worker_state,
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_WORKER_STARTING, "starting"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_WORKER_IDLE, "idle"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_WORKER_BUSY, "busy"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_WORKER_CLOSING, "closing"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_WORKER_DEAD, "dead"))
+
+G_DEFINE_ENUM_TYPE (AiopoolFormat, aiopool_format,
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_FORMAT_GVARIANT, "gvariant"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_FORMAT_RAW, "raw"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_FORMAT_JSON, "json"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_FORMAT_PICKLE, "pickle"))

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool/base/aiopool-version-macros.h"
+
+G_BEGIN_DECLS
+
+/**
+ * AiopoolFutureState:
+ * @AIOPOOL_FUTURE_PENDING: waiting to be started
+ * @AIOPOOL_FUTURE_RUNNING: running now
+ * @AIOPOOL_FUTURE_DONE: ended with a result
+ * @AIOPOOL_FUTURE_FAILED: ended with an error
+ * @AIOPOOL_FUTURE_CANCELLED: ended by cancellation
+ *
+ * What has become of a task. The last three are final.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AIOPOOL_FUTURE_PENDING,
+  AIOPOOL_FUTURE_RUNNING,
+  AIOPOOL_FUTURE_DONE,
+  AIOPOOL_FUTURE_FAILED,
+  AIOPOOL_FUTURE_CANCELLED
+} AiopoolFutureState;
+
+/**
+ * AiopoolCancelMode:
+ * @AIOPOOL_CANCEL_PENDING: only when the task has not started; a running one is left alone
+ * @AIOPOOL_CANCEL_COOPERATIVE: and a running task is told through its call's cancellable; it
+ *   decides what comes of it, and its result still counts
+ * @AIOPOOL_CANCEL_FORCE: the future is cancelled at once; a running task is told, its worker gets
+ *   SIGTERM when half of the grace period is over and SIGKILL at its end
+ *
+ * How hard to cancel.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AIOPOOL_CANCEL_PENDING,
+  AIOPOOL_CANCEL_COOPERATIVE,
+  AIOPOOL_CANCEL_FORCE
+} AiopoolCancelMode;
+
+/**
+ * AiopoolShutdownFlags:
+ * @AIOPOOL_SHUTDOWN_DRAIN: finish every task that was submitted
+ * @AIOPOOL_SHUTDOWN_CANCEL_PENDING: cancel tasks that have not started
+ * @AIOPOOL_SHUTDOWN_TERMINATE: also cancel and terminate running tasks; ends within the grace
+ *   period
+ *
+ * What a shutdown does with unfinished tasks.
+ *
+ * Since: 0.1
+ */
+typedef enum /*< flags >*/
+{
+  AIOPOOL_SHUTDOWN_DRAIN = 0,
+  AIOPOOL_SHUTDOWN_CANCEL_PENDING = 1 << 0,
+  AIOPOOL_SHUTDOWN_TERMINATE = 1 << 1
+} AiopoolShutdownFlags;
+
+/**
+ * AiopoolWorkerState:
+ * @AIOPOOL_WORKER_STARTING: its process was started and has not reported yet
+ * @AIOPOOL_WORKER_IDLE: ready, without a task
+ * @AIOPOOL_WORKER_BUSY: has at least one task
+ * @AIOPOOL_WORKER_CLOSING: gets no more tasks and is about to end
+ * @AIOPOOL_WORKER_DEAD: its process is gone
+ *
+ * The life of a worker process.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AIOPOOL_WORKER_STARTING,
+  AIOPOOL_WORKER_IDLE,
+  AIOPOOL_WORKER_BUSY,
+  AIOPOOL_WORKER_CLOSING,
+  AIOPOOL_WORKER_DEAD
+} AiopoolWorkerState;
+
+/**
+ * AiopoolFormat:
+ * @AIOPOOL_FORMAT_GVARIANT: a serialised #GVariant with its type
+ * @AIOPOOL_FORMAT_RAW: bytes with no structure
+ * @AIOPOOL_FORMAT_JSON: UTF-8 JSON text
+ * @AIOPOOL_FORMAT_PICKLE: a Python pickle
+ *
+ * What the bytes of a payload are. The library looks into #GVariant only.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AIOPOOL_FORMAT_GVARIANT,
+  AIOPOOL_FORMAT_RAW,
+  AIOPOOL_FORMAT_JSON,
+  AIOPOOL_FORMAT_PICKLE
+} AiopoolFormat;
+
+#define AIOPOOL_TYPE_FUTURE_STATE (aiopool_future_state_get_type ())
+AIOPOOL_AVAILABLE_IN_0_1
+GType aiopool_future_state_get_type   (void);
+
+#define AIOPOOL_TYPE_CANCEL_MODE (aiopool_cancel_mode_get_type ())
+AIOPOOL_AVAILABLE_IN_0_1
+GType aiopool_cancel_mode_get_type    (void);
+
+#define AIOPOOL_TYPE_SHUTDOWN_FLAGS (aiopool_shutdown_flags_get_type ())
+AIOPOOL_AVAILABLE_IN_0_1
+GType aiopool_shutdown_flags_get_type (void);
+
+#define AIOPOOL_TYPE_WORKER_STATE (aiopool_worker_state_get_type ())
+AIOPOOL_AVAILABLE_IN_0_1
+GType aiopool_worker_state_get_type   (void);
+
+#define AIOPOOL_TYPE_FORMAT (aiopool_format_get_type ())
+AIOPOOL_AVAILABLE_IN_0_1
+GType aiopool_format_get_type         (void);
+
+G_END_DECLS

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/base/aiopool-error.h"
+
+G_DEFINE_QUARK (aiopool-task-error-quark, aiopool_task_error)
+G_DEFINE_QUARK (aiopool-pool-error-quark, aiopool_pool_error)
+
+G_DEFINE_ENUM_TYPE (AiopoolTaskError, aiopool_task_error,
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_TASK_ERROR_FAILED, "failed"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_TASK_ERROR_CRASHED, "crashed"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_TASK_ERROR_MAY_HAVE_RUN, "may-have-run"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_TASK_ERROR_PROTOCOL, "protocol"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_TASK_ERROR_TIMED_OUT, "timed-out"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_TASK_ERROR_QUEUE_TIMED_OUT, "queue-timed-out"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_TASK_ERROR_UNKNOWN_FUNCTION, "unknown-function"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_TASK_ERROR_ENCODE, "encode"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_TASK_ERROR_DECODE, "decode"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_TASK_ERROR_TOO_LARGE, "too-large"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_TASK_ERROR_NOT_SUPPORTED, "not-supported"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_TASK_ERROR_WRONG_TYPE, "wrong-type"))
+
+G_DEFINE_ENUM_TYPE (AiopoolPoolError, aiopool_pool_error,
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_POOL_ERROR_CLOSED, "closed"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_POOL_ERROR_BROKEN, "broken"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_POOL_ERROR_FULL, "full"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_POOL_ERROR_START_FAILED, "start-failed"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_POOL_ERROR_START_TIMED_OUT, "start-timed-out"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_POOL_ERROR_INITIALIZER, "initializer"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_POOL_ERROR_FINALIZER, "finalizer"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_POOL_ERROR_NOT_A_WORKER, "not-a-worker"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_POOL_ERROR_FORKED, "forked"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_POOL_ERROR_WOULD_BLOCK, "would-block"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_POOL_ERROR_SANDBOX, "sandbox"))

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/base/aiopool-mailbox-private.h"
+
+/* A mailbox delivers letters in one main context on behalf of one thread.
+ *
+ * The engine settles futures in batches and posts them here: one wake-up per batch and context.
+ * Letters that would call nobody (quiet ones: all they do is drop references that the engine must
+ * not drop) wake nothing; they go with the next iteration of the context, or are swept by the next
+ * submit or wait of the thread that the mailbox belongs to, so that a program which never iterates
+ * its context does not pile them up.
+ *
+ * Threads: post from anywhere. Delivery runs only where the context is iterated; sweep only on the
+ * owning thread. The context is kept alive by what waits for it. If nobody ever iterates it again
+ * and its thread never sweeps, letters stay: the one place where their references may be dropped
+ * does not exist any more. */
+
+#define MAX_PER_DISPATCH  1024
+#define MAX_DISPATCH_USEC 2000
+#define MAX_QUIET         256 /* so many quiet letters wake the context after all */
+#define MAX_SWEEP         64  /* letters looked at in one sweep */
+
+/* The mailbox is the source: its memory lives until no context looks at it any more. */
+struct _AiopoolMailbox
+{
+  GSource        base;
+  int            n_users;   /* atomic: who may post; at zero the source is destroyed */
+  GMainContext  *context;   /* (owned) */
+  GMutex         lock;      /* guards what follows */
+  AiopoolLetter *first;     /* posted, not yet looked at */
+  AiopoolLetter *last;
+  AiopoolLetter *loud;      /* looked at by a sweep and left for delivery, before first */
+  AiopoolLetter *loud_last;
+  guint          n_quiet;   /* quiet letters since the last wake-up */
+  gboolean       is_awake;  /* ready time is set */
+};
+
+static void drop_recent (gpointer data);
+
+static GPrivate recent = G_PRIVATE_INIT (drop_recent); /* the thread's last used mailbox */
+
+static AiopoolLetter *
+pop (AiopoolMailbox *self)
+{
+  AiopoolLetter *letter;
+
+  g_mutex_lock (&self->lock);
+  if ((letter = self->loud) != NULL)
+    {
+      g_atomic_pointer_set (&self->loud, letter->next);
+    }
+  else if ((letter = self->first) != NULL)
+    {
+      g_atomic_pointer_set (&self->first, letter->next);
+      if (self->first == NULL)
+        self->last = NULL;
+    }
+  g_mutex_unlock (&self->lock);
+  if (letter != NULL)
+    letter->next = NULL;
+  return letter;
+}
+
+static gboolean
+has_letters (AiopoolMailbox *self)
+{
+  return g_atomic_pointer_get (&self->loud) != NULL || g_atomic_pointer_get (&self->first) != NULL;
+}
+
+static gboolean
+mailbox_prepare (GSource *source,
+                 int     *timeout)
+{
+  *timeout = -1;
+  return has_letters ((AiopoolMailbox *) source);
+}
+
+static gboolean
+mailbox_check (GSource *source)
+{
+  return has_letters ((AiopoolMailbox *) source);
+}
+
+/* Letters are popped one by one, so that a nested main loop in a callback goes on with the rest. */
+static gboolean
+mailbox_dispatch (GSource     *source,
+                  GSourceFunc  callback,
+                  gpointer     user_data)
+{
+  AiopoolMailbox *self = aiopool_mailbox_ref ((AiopoolMailbox *) source);
+  gint64 end = g_get_monotonic_time () + MAX_DISPATCH_USEC;
+  AiopoolLetter *letter;
+
+  g_mutex_lock (&self->lock);
+  self->is_awake = FALSE;
+  self->n_quiet = 0;
+  g_source_set_ready_time (source, -1);
+  g_mutex_unlock (&self->lock);
+
+  for (guint n = 1; n <= MAX_PER_DISPATCH && (letter = pop (self)) != NULL; n++)
+    {
+      letter->kind->deliver (letter);
+      if (n % 16 == 0 && g_get_monotonic_time () > end)
+        break;
+    }
+  aiopool_mailbox_unref (self);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+mailbox_finalize (GSource *source)
+{
+  g_mutex_clear (&((AiopoolMailbox *) source)->lock);
+}
+
+static GSourceFuncs mailbox_funcs = {
+  mailbox_prepare, mailbox_check, mailbox_dispatch, mailbox_finalize, NULL, NULL
+};
+
+static AiopoolMailbox *
+mailbox_new (GMainContext *context)
+{
+  AiopoolMailbox *self = (AiopoolMailbox *) g_source_new (&mailbox_funcs, sizeof *self);
+
+  self->n_users = 1;
+  self->context = g_main_context_ref (context);
+  g_mutex_init (&self->lock);
+  g_source_set_static_name (&self->base, "[aiopool] results");
+  g_source_set_can_recurse (&self->base, TRUE);
+  g_source_attach (&self->base, context);
+  return self;
+}
+
+static void
+drop_recent (gpointer data)
+{
+  aiopool_mailbox_unref (data);
+}
+
+/* (transfer none): a mailbox of the calling thread for @context. The thread keeps its last one. */
+AiopoolMailbox *
+aiopool_mailbox_for (GMainContext *context)
+{
+  AiopoolMailbox *self = g_private_get (&recent);
+
+  if (context == NULL)
+    context = g_main_context_default ();
+  if (self != NULL && self->context == context)
+    return self;
+  self = mailbox_new (context);
+  g_private_replace (&recent, self);
+  return self;
+}
+
+/* (transfer none): of the context that is thread-default now. */
+AiopoolMailbox *
+aiopool_mailbox_get_home (void)
+{
+  return aiopool_mailbox_for (g_main_context_get_thread_default ());
+}
+
+AiopoolMailbox *
+aiopool_mailbox_ref (AiopoolMailbox *self)
+{
+  g_atomic_int_inc (&self->n_users);
+  return self;
+}
+
+/* What holds a letter holds its mailbox, so that there are no letters in one without users. */
+void
+aiopool_mailbox_unref (AiopoolMailbox *self)
+{
+  GMainContext *context = self->context;
+
+  if (!g_atomic_int_dec_and_test (&self->n_users))
+    return;
+  g_source_destroy (&self->base);
+  g_source_unref (&self->base);
+  g_main_context_unref (context);
+}
+
+/* The references in the letters are the context's from now on. */
+static void
+post_chain (AiopoolMailbox *self,
+            AiopoolLetter  *first,
+            AiopoolLetter  *last,
+            guint           n_letters,
+            gboolean        is_loud)
+{
+  gboolean wake;
+
+  aiopool_mailbox_ref (self);
+  last->next = NULL;
+  g_mutex_lock (&self->lock);
+  if (self->last != NULL)
+    self->last->next = first;
+  else
+    g_atomic_pointer_set (&self->first, first);
+  self->last = last;
+  self->n_quiet += n_letters;
+  wake = !self->is_awake && (is_loud || self->n_quiet >= MAX_QUIET);
+  if (wake)
+    self->is_awake = TRUE;
+  g_mutex_unlock (&self->lock);
+  if (wake)
+    g_source_set_ready_time (&self->base, 0);
+  aiopool_mailbox_unref (self);
+}
+
+/* Posts a letter that wakes the context. */
+void
+aiopool_mailbox_post (AiopoolMailbox *self,
+                      AiopoolLetter  *letter)
+{
+  post_chain (self, letter, letter, 1, TRUE);
+}
+
+/* @is_quiet: nobody waits for this one in the context. Between batch_add() and batch_flush() the
+ * letters are the batch's, and what holds them must keep its mailbox. */
+void
+aiopool_post_batch_add (AiopoolPostBatch *self,
+                        AiopoolMailbox   *mailbox,
+                        AiopoolLetter    *letter,
+                        gboolean          is_quiet)
+{
+  if (self->mailbox != mailbox)
+    {
+      aiopool_post_batch_flush (self);
+      self->mailbox = mailbox;
+    }
+  letter->next = NULL;
+  if (self->last != NULL)
+    self->last->next = letter;
+  else
+    self->first = letter;
+  self->last = letter;
+  self->n_letters++;
+  self->is_loud |= !is_quiet;
+}
+
+void
+aiopool_post_batch_flush (AiopoolPostBatch *self)
+{
+  if (self->first != NULL)
+    post_chain (self->mailbox, self->first, self->last, self->n_letters, self->is_loud);
+  *self = (AiopoolPostBatch) { NULL };
+}
+
+static void
+keep_loud (AiopoolMailbox *self,
+           AiopoolLetter  *letter)
+{
+  g_mutex_lock (&self->lock);
+  letter->next = NULL;
+  if (self->loud != NULL)
+    self->loud_last->next = letter;
+  else
+    g_atomic_pointer_set (&self->loud, letter);
+  self->loud_last = letter;
+  g_mutex_unlock (&self->lock);
+}
+
+static AiopoolLetter *
+pop_new (AiopoolMailbox *self)
+{
+  AiopoolLetter *letter;
+
+  g_mutex_lock (&self->lock);
+  if ((letter = self->first) != NULL)
+    {
+      g_atomic_pointer_set (&self->first, letter->next);
+      if (letter->next == NULL)
+        self->last = NULL;
+    }
+  g_mutex_unlock (&self->lock);
+  return letter;
+}
+
+/* Delivers quiet letters without an iteration of the context: on the owning thread only. */
+void
+aiopool_mailbox_sweep (AiopoolMailbox *self)
+{
+  AiopoolLetter *letter;
+
+  for (guint n = 0; n < MAX_SWEEP && g_atomic_pointer_get (&self->first) != NULL; n++)
+    {
+      if ((letter = pop_new (self)) == NULL)
+        return;
+      if (letter->kind->is_quiet != NULL && letter->kind->is_quiet (letter))
+        letter->kind->deliver (letter);
+      else
+        keep_loud (self, letter);
+    }
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/base/aiopool-payload-private.h"
+
+#include <string.h>
+
+#define ALIGNMENT 8 /* the largest that a GVariant asks for */
+
+/* Small values are copied behind the struct, one allocation each; large ones keep a GBytes over
+ * the mapping that they arrived in. */
+struct _AiopoolPayload
+{
+  int           ref_count; /* atomic */
+  AiopoolFormat format;
+  GBytes       *bytes; /* (owned) (nullable): NULL when the data is behind the struct */
+  gsize         size;
+  guint         data_offset; /* in rest */
+  char          rest[];      /* type string with its NUL, then the data, aligned */
+};
+
+static AiopoolPayload *
+payload_new (AiopoolFormat format,
+             const char   *type,
+             gsize         size)
+{
+  gsize type_size = type != NULL ? strlen (type) + 1 : 1;
+  gsize start = G_STRUCT_OFFSET (AiopoolPayload, rest) + type_size;
+  gsize offset = ((start + ALIGNMENT - 1) & ~(gsize) (ALIGNMENT - 1)) - start + type_size;
+  AiopoolPayload *self = g_malloc (G_STRUCT_OFFSET (AiopoolPayload, rest) + offset + size);
+
+  self->ref_count = 1;
+  self->format = format;
+  self->bytes = NULL;
+  self->data_offset = (guint) offset;
+  memcpy (self->rest, type != NULL ? type : "", type_size);
+  return self;
+}
+
+AiopoolPayload *
+aiopool_payload_new_copy (const AiopoolPayloadView *view)
+{
+  AiopoolPayload *self = payload_new (view->format, view->type, view->size);
+
+  self->size = view->size;
+  if (view->size > 0)
+    memcpy (self->rest + self->data_offset, view->data, view->size);
+  return self;
+}
+
+/* (transfer full) for @bytes. */
+AiopoolPayload *
+aiopool_payload_new_bytes (AiopoolFormat  format,
+                           const char    *type,
+                           GBytes        *bytes)
+{
+  AiopoolPayload *self = payload_new (format, type, 0);
+
+  self->bytes = bytes;
+  self->size = g_bytes_get_size (bytes);
+  return self;
+}
+
+AiopoolPayload *
+aiopool_payload_ref (AiopoolPayload *self)
+{
+  g_atomic_int_inc (&self->ref_count);
+  return self;
+}
+
+void
+aiopool_payload_unref (AiopoolPayload *self)
+{
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+  g_clear_pointer (&self->bytes, g_bytes_unref);
+  g_free (self);
+}
+
+AiopoolFormat
+aiopool_payload_get_format (const AiopoolPayload *self)
+{
+  return self->format;
+}
+
+gsize
+aiopool_payload_get_size (const AiopoolPayload *self)
+{
+  return self->size;
+}
+
+/* Shares the memory of the payload. */
+GBytes *
+aiopool_payload_dup_bytes (AiopoolPayload *self)
+{
+  if (self->bytes != NULL)
+    return g_bytes_ref (self->bytes);
+  return g_bytes_new_with_free_func (self->rest + self->data_offset, self->size,
+                                     (GDestroyNotify) aiopool_payload_unref,
+                                     aiopool_payload_ref (self));
+}
+
+/* @trusted: whether the data may be taken to be in normal form. Not for other formats. */
+GVariant *
+aiopool_payload_dup_variant (AiopoolPayload *self,
+                             gboolean        trusted)
+{
+  g_autoptr (GBytes) bytes = NULL;
+
+  g_assert (self->format == AIOPOOL_FORMAT_GVARIANT);
+  bytes = aiopool_payload_dup_bytes (self);
+  return g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (self->rest), bytes,
+                                                       trusted));
+}
+
+/* Serialises @variant if it is not yet. */
+void
+aiopool_payload_view_variant (AiopoolPayloadView *view,
+                              GVariant           *variant)
+{
+  view->format = AIOPOOL_FORMAT_GVARIANT;
+  view->type = g_variant_get_type_string (variant);
+  view->size = g_variant_get_size (variant);
+  view->data = g_variant_get_data (variant);
+}
+
+void
+aiopool_payload_view_bytes (AiopoolPayloadView *view,
+                            AiopoolFormat       format,
+                            GBytes             *bytes)
+{
+  view->format = format;
+  view->type = NULL;
+  view->data = g_bytes_get_data (bytes, &view->size);
+}

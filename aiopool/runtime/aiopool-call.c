@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/runtime/aiopool-call-private.h"
+
+#include "aiopool/base/aiopool-error.h"
+
+#include <math.h>
+
+#define EMIT_BURST 100 /* microseconds between emits of one burst */
+
+/**
+ * AiopoolCall:
+ *
+ * One run of a function in a worker: what it was called with, and the way to answer.
+ *
+ * A function gets a call with its arguments. Through it the function learns that it should stop,
+ * tells how far it is, sends partial results, and answers if it does not do that by returning.
+ *
+ * A call is answered once: a second answer is a programming error and ignored. What is told after
+ * the answer, or after the worker's service has ended, goes nowhere.
+ *
+ * All methods may be called in any thread of the worker that has a reference to the call.
+ *
+ * Since: 0.1
+ */
+G_DEFINE_FINAL_TYPE (AiopoolCall, aiopool_call, G_TYPE_OBJECT)
+
+/* Makes it fit for another task. Nobody else has a reference. */
+void
+aiopool_call_reset (AiopoolCall *self)
+{
+  self->id = 0;
+  aiopool_argument_clear (&self->argument);
+  g_clear_pointer (&self->keywords, g_variant_unref);
+  g_clear_object (&self->fds);
+  g_clear_object (&self->cancellable);
+  g_clear_object (&self->result_fds);
+  g_clear_object (&self->info);
+  aiopool_progress_clear (&self->progress);
+  self->n_emitted = 0;
+  self->emitted = 0;
+  if (self->buffers != NULL)
+    aiopool_call_discard_buffers (self);
+}
+
+static void
+aiopool_call_dispose (GObject *object)
+{
+  AiopoolCall *self = AIOPOOL_CALL (object);
+  g_autoptr (GError) error = NULL;
+
+  if (self->id != 0 && !aiopool_call_is_answered (self))
+    {
+      error = g_error_new (AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_FAILED,
+                           "Function '%s' dropped its call without an answer", self->function);
+      aiopool_call_answer_error (self, error, g_get_monotonic_time ());
+    }
+  G_OBJECT_CLASS (aiopool_call_parent_class)->dispose (object);
+}
+
+static void
+aiopool_call_finalize (GObject *object)
+{
+  AiopoolCall *self = AIOPOOL_CALL (object);
+
+  aiopool_call_reset (self);
+  g_mutex_clear (&self->lock);
+  G_OBJECT_CLASS (aiopool_call_parent_class)->finalize (object);
+}
+
+static void
+aiopool_call_class_init (AiopoolCallClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->dispose = aiopool_call_dispose;
+  object_class->finalize = aiopool_call_finalize;
+}
+
+static void
+aiopool_call_init (AiopoolCall *self)
+{
+  g_mutex_init (&self->lock);
+}
+
+AiopoolCall *
+aiopool_call_new (AiopoolSession          *session,
+                  AiopoolCallAnsweredFunc  answered,
+                  gpointer                 owner)
+{
+  AiopoolCall *self = g_object_new (AIOPOOL_TYPE_CALL, NULL);
+
+  self->session = session;
+  self->answered = answered;
+  self->owner = owner;
+  return self;
+}
+
+/* The task @id starts. @function is interned. */
+void
+aiopool_call_begin (AiopoolCall *self,
+                    guint64      id,
+                    gint64       started,
+                    gint64       timeout,
+                    const char  *function)
+{
+  self->id = id;
+  self->started = started;
+  self->timeout = timeout;
+  self->function = function;
+  self->is_async = FALSE;
+  g_atomic_int_set (&self->is_answered, FALSE);
+}
+
+static GVariant *
+copy_keywords (const AiopoolTaskMessage *message)
+{
+  gpointer data = g_memdup2 (message->keywords, message->keywords_size);
+
+  return g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE_VARDICT, data,
+                                                      message->keywords_size, TRUE, g_free, data));
+}
+
+/* @fds: (transfer full) (nullable): all that came with the task. */
+gboolean
+aiopool_call_read (AiopoolCall               *self,
+                   const AiopoolTaskMessage  *message,
+                   GUnixFDList               *fds,
+                   GError                   **error)
+{
+  self->fds = fds;
+  if (message->keywords != NULL)
+    self->keywords = copy_keywords (message);
+  return aiopool_argument_read (&self->argument, self->session, &message->argument, &self->fds,
+                                error);
+}
+
+void
+aiopool_call_set_async (AiopoolCall *self)
+{
+  self->is_async = TRUE;
+}
+
+gboolean
+aiopool_call_is_async (AiopoolCall *self)
+{
+  return self->is_async;
+}
+
+gboolean
+aiopool_call_is_answered (AiopoolCall *self)
+{
+  return g_atomic_int_get (&self->is_answered);
+}
+
+/**
+ * aiopool_call_get_function:
+ * @self: a call
+ *
+ * Gets the name that the function was called by.
+ *
+ * Returns: (transfer none): a name
+ *
+ * Since: 0.1
+ */
+const char *
+aiopool_call_get_function (AiopoolCall *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_CALL (self), NULL);
+
+  return self->function;
+}
+
+/**
+ * aiopool_call_get_arguments:
+ * @self: a call
+ *
+ * Gets the arguments of the task.
+ *
+ * Returns: (transfer none) (nullable): the arguments, or %NULL if the task has a payload that is
+ *   not a #GVariant
+ *
+ * Since: 0.1
+ */
+GVariant *
+aiopool_call_get_arguments (AiopoolCall *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_CALL (self), NULL);
+
+  return self->argument.variant;
+}
+
+/**
+ * aiopool_call_get_keywords:
+ * @self: a call
+ *
+ * Gets the keywords of the task.
+ *
+ * Returns: (transfer none) (nullable): a #GVariant of type `a{sv}`, or %NULL if the task has none
+ *
+ * Since: 0.1
+ */
+GVariant *
+aiopool_call_get_keywords (AiopoolCall *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_CALL (self), NULL);
+
+  return self->keywords;
+}
+
+/**
+ * aiopool_call_dup_payload:
+ * @self: a call
+ * @format: (out) (optional): return location for what the bytes are
+ *
+ * Gets what the task was submitted with as bytes.
+ *
+ * For a task with arguments these are the bytes of the serialised #GVariant. Large payloads are
+ * not copied: the bytes are memory that is shared with the parent, which gets it back when the
+ * last reference goes.
+ *
+ * Returns: (transfer full): the bytes
+ *
+ * Since: 0.1
+ */
+GBytes *
+aiopool_call_dup_payload (AiopoolCall   *self,
+                          AiopoolFormat *format)
+{
+  g_return_val_if_fail (AIOPOOL_IS_CALL (self), NULL);
+
+  if (format != NULL)
+    *format = self->argument.format;
+  if (self->argument.variant != NULL)
+    return g_variant_get_data_as_bytes (self->argument.variant);
+  return self->argument.bytes != NULL ? g_bytes_ref (self->argument.bytes) : g_bytes_new (NULL, 0);
+}
+
+/**
+ * aiopool_call_get_fds:
+ * @self: a call
+ *
+ * Gets the file descriptors that came with the task.
+ *
+ * Returns: (transfer none) (nullable): a list, or %NULL if there are none
+ *
+ * Since: 0.1
+ */
+GUnixFDList *
+aiopool_call_get_fds (AiopoolCall *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_CALL (self), NULL);
+
+  return self->fds;
+}
+
+/* Nobody can cancel a call that is over. */
+static GCancellable *
+get_cancellable (AiopoolCall *self)
+{
+  g_mutex_lock (&self->lock);
+  if (self->cancellable == NULL)
+    self->cancellable = self->is_answered
+                          ? g_cancellable_new ()
+                          : aiopool_session_listen (self->session, self->id, self->is_async);
+  g_mutex_unlock (&self->lock);
+  return self->cancellable;
+}
+
+/**
+ * aiopool_call_get_cancellable:
+ * @self: a call
+ *
+ * Gets a cancellable that is cancelled when the task is.
+ *
+ * A function that asked for it, or that looks at [method@Aiopool.Call.is_cancelled], is left to end
+ * by itself when its task is cancelled. One that never did may be ended with its worker.
+ *
+ * The `cancelled` signal of a function added with [method@Aiopool.Service.add] comes in a thread of
+ * the library, while the function runs; of one added with [method@Aiopool.Service.add_async] in the
+ * main context that it was started in.
+ *
+ * Returns: (transfer none): a cancellable
+ *
+ * Since: 0.1
+ */
+GCancellable *
+aiopool_call_get_cancellable (AiopoolCall *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_CALL (self), NULL);
+
+  return get_cancellable (self);
+}
+
+/**
+ * aiopool_call_is_cancelled:
+ * @self: a call
+ *
+ * Gets whether the task was cancelled.
+ *
+ * Cheap enough for every round of a loop. See [method@Aiopool.Call.get_cancellable].
+ *
+ * Returns: %TRUE if the function should stop
+ *
+ * Since: 0.1
+ */
+gboolean
+aiopool_call_is_cancelled (AiopoolCall *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_CALL (self), FALSE);
+
+  return g_cancellable_is_cancelled (get_cancellable (self));
+}
+
+/**
+ * aiopool_call_get_time_left:
+ * @self: a call
+ *
+ * Gets how long the function may go on before the task's timeout.
+ *
+ * Returns: seconds, 0 when they are over; -1 for a task without a timeout
+ *
+ * Since: 0.1
+ */
+double
+aiopool_call_get_time_left (AiopoolCall *self)
+{
+  gint64 left;
+
+  g_return_val_if_fail (AIOPOOL_IS_CALL (self), -1.0);
+
+  if (self->timeout <= 0)
+    return -1.0;
+  left = self->timeout - (g_get_monotonic_time () - self->started);
+  return left > 0 ? (double) left / G_USEC_PER_SEC : 0.0;
+}
+
+/**
+ * aiopool_call_set_progress:
+ * @self: a call
+ * @fraction: how much is done, from 0 to 1; a negative number keeps the one before
+ * @message: (nullable): what is being done, for people to read
+ *
+ * Tells how far the function is.
+ *
+ * It may be called often: at most one message in 10 milliseconds is sent, the last one in any case
+ * before the answer. Messages are cut at 4096 bytes.
+ *
+ * Since: 0.1
+ */
+void
+aiopool_call_set_progress (AiopoolCall *self,
+                           double       fraction,
+                           const char  *message)
+{
+  g_return_if_fail (AIOPOOL_IS_CALL (self));
+  g_return_if_fail (!isnan (fraction));
+
+  g_mutex_lock (&self->lock);
+  if (!self->is_answered)
+    aiopool_progress_set (&self->progress, self->session, self->id, fraction, message);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Adds what is emitted to what was, and says how much that was. */
+static guint64
+count_emitted (AiopoolCall *self,
+               gsize        size)
+{
+  guint64 before;
+
+  g_mutex_lock (&self->lock);
+  before = self->n_emitted;
+  self->n_emitted += size;
+  g_mutex_unlock (&self->lock);
+  return before;
+}
+
+/* Under the lock. */
+static gboolean
+send_emit (AiopoolCall  *self,
+           GVariant     *value,
+           GError      **error)
+{
+  AiopoolParcel parcel;
+
+  if (self->is_answered)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
+                   "The call of function '%s' was answered already", self->function);
+      return FALSE;
+    }
+  if (!aiopool_parcel_pack_variant (&parcel, self->session, value, error))
+    return FALSE;
+  aiopool_parcel_send_emit (&parcel, self->session, self->id);
+  return TRUE;
+}
+
+/* Of a burst the first goes at once, the others within the time of the outbox's watch. */
+static void
+flush_emit (AiopoolCall *self)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (now - self->emitted < EMIT_BURST && !aiopool_outbox_is_full (self->session->outbox))
+    aiopool_outbox_watch (self->session->outbox);
+  else
+    aiopool_outbox_flush (self->session->outbox);
+  self->emitted = now;
+}
+
+/**
+ * aiopool_call_emit:
+ * @self: a call
+ * @value: a partial result; consumed if it is floating
+ * @error: return location for a #GError
+ *
+ * Sends a partial result, which arrives before the result.
+ *
+ * Blocks while more partial results are under way than the parent has taken delivery of, which
+ * keeps a fast function from filling the memory of its parent. A function that emits counts as one
+ * that looks whether it was cancelled.
+ *
+ * Fails with %G_IO_ERROR_CANCELLED if the task was cancelled, with %G_IO_ERROR_CLOSED if the call
+ * was answered, with %AIOPOOL_TASK_ERROR_TOO_LARGE if the value is larger than results may be, and
+ * with %AIOPOOL_TASK_ERROR_ENCODE if there is no memory to send it in.
+ *
+ * Returns: %TRUE if it was sent
+ *
+ * Since: 0.1
+ */
+gboolean
+aiopool_call_emit (AiopoolCall  *self,
+                   GVariant     *value,
+                   GError      **error)
+{
+  g_autoptr (GVariant) owned = NULL;
+  guint64 before;
+  gboolean is_sent;
+
+  g_return_val_if_fail (AIOPOOL_IS_CALL (self), FALSE);
+  g_return_val_if_fail (value != NULL, FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  owned = g_variant_ref_sink (value);
+  if (g_cancellable_set_error_if_cancelled (get_cancellable (self), error))
+    return FALSE;
+  before = count_emitted (self, g_variant_get_size (value));
+  if (!aiopool_session_wait_credit (self->session, self->id, before) &&
+      !aiopool_call_is_answered (self))
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "The task was cancelled");
+      return FALSE;
+    }
+  g_mutex_lock (&self->lock);
+  is_sent = send_emit (self, value, error);
+  if (is_sent)
+    flush_emit (self);
+  g_mutex_unlock (&self->lock);
+  return is_sent;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool/wire/aiopool-status-page-private.h"
+
+#include <gio/gunixfdlist.h>
+
+G_BEGIN_DECLS
+
+typedef struct _AiopoolOutbox AiopoolOutbox;
+
+AiopoolOutbox *aiopool_outbox_new        (int                data_fd,
+                                          AiopoolStatusPage *page);
+void           aiopool_outbox_free       (AiopoolOutbox     *self);
+int            aiopool_outbox_get_timer  (AiopoolOutbox     *self);
+guint8        *aiopool_outbox_begin      (AiopoolOutbox     *self,
+                                          gsize              size);
+void           aiopool_outbox_end        (AiopoolOutbox     *self,
+                                          GUnixFDList       *fds);
+gboolean       aiopool_outbox_is_full    (AiopoolOutbox     *self);
+void           aiopool_outbox_flush      (AiopoolOutbox     *self);
+void           aiopool_outbox_watch      (AiopoolOutbox     *self);
+void           aiopool_outbox_on_timer   (AiopoolOutbox     *self);
+
+G_END_DECLS

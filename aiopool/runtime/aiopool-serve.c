@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/runtime/aiopool-serve-private.h"
+
+#include "aiopool/base/aiopool-error.h"
+#include "aiopool/runtime/aiopool-call-private.h"
+#include "aiopool/runtime/aiopool-type-pins-private.h"
+
+#include <glib-unix.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* Serving: tasks come in, functions run, answers go out, until the parent writes no more.
+ *
+ * While no asynchronous function is registered a plain loop blocks in the data socket, which costs
+ * least. With the first one a main loop takes over, for good: there the socket is watched, and
+ * while as many asynchronous calls are under way as the parent wants at once nothing is read and no
+ * task is started; the call that ends next makes it go on.
+ *
+ * An answer is written when nothing more is there to be done, when there are many, or when a task
+ * took long; the outbox's timer writes it if the next task does. The answer of a call that is not
+ * the one being run is written at once.
+ *
+ * Threads: everything is the serving thread's but for n_outstanding, is_waiting and current. */
+
+#define LONG_TASK 15 /* microseconds from which an answer is written by itself */
+
+#define EXIT_PROTOCOL 3
+
+typedef struct
+{
+  AiopoolSession  *session;       /* (unowned: lives as long as the process) */
+  AiopoolRegistry *registry;      /* (unowned: the service, until serving ends) */
+  AiopoolTypePins  pins;          /* of arguments and results */
+  AiopoolCall     *spare;         /* (owned) (nullable): used again for the next task */
+  AiopoolCall     *current;       /* (unowned: its runner) (nullable); atomic */
+  gint64           now;           /* monotonic microseconds: the end of the last task, 0 if that is
+                                   * not just now */
+  int              limit;         /* of asynchronous calls at once */
+  int              n_outstanding; /* atomic: asynchronous calls that are not answered */
+  int              is_waiting;    /* atomic: on_wake() wanted when one of them is */
+  gboolean         is_handling;   /* a function may iterate the main context */
+  gboolean         has_ended;     /* the parent writes no more */
+  GMainContext    *context;       /* (owned) (nullable): NULL in the plain loop */
+  GMainLoop       *loop;          /* (owned) (nullable) */
+  GSource         *watch;         /* (owned) (nullable): of the data socket */
+} Server;
+
+static gboolean on_wake (gpointer data);
+
+/* The parent is this same library: it does not do that. */
+static void G_GNUC_NORETURN
+give_up (const char *what,
+         guint       type)
+{
+  g_printerr ("aiopool: the pool broke the protocol: %s (frame type %u)\n", what, type);
+  fflush (NULL);
+  _exit (EXIT_PROTOCOL);
+}
+
+static void
+wake (Server *self)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, on_wake, self, NULL);
+  g_source_attach (source, self->context);
+}
+
+/* In any thread. */
+static void
+on_answered (gpointer     owner,
+             AiopoolCall *call)
+{
+  Server *self = owner;
+
+  if (g_atomic_pointer_get (&self->current) != call)
+    aiopool_outbox_flush (self->session->outbox);
+  if (!aiopool_call_is_async (call))
+    return;
+  g_atomic_int_add (&self->n_outstanding, -1);
+  if (g_atomic_int_compare_and_exchange (&self->is_waiting, TRUE, FALSE))
+    wake (self);
+}
+
+static AiopoolCall *
+take_spare (Server *self)
+{
+  AiopoolCall *call = g_steal_pointer (&self->spare);
+
+  return call != NULL ? call : aiopool_call_new (self->session, on_answered, self);
+}
+
+/* Neither a reference is left, nor anything that somebody hung on it: a weak one, a wrapper. */
+static gboolean
+is_ours_alone (AiopoolCall *call)
+{
+  GObject *object = G_OBJECT (call);
+
+  return g_atomic_int_get (&object->ref_count) == 1 && object->qdata == NULL;
+}
+
+/* A call that nobody kept is used again; one that is dropped without an answer fails. */
+static void
+end_with (Server      *self,
+          AiopoolCall *call)
+{
+  if (self->spare != NULL || !aiopool_call_is_answered (call) || !is_ours_alone (call))
+    {
+      g_object_unref (call);
+      return;
+    }
+  aiopool_call_reset (call);
+  self->spare = call;
+}
+
+static void
+fail_unknown (AiopoolCall *call)
+{
+  g_autoptr (GError) error = NULL;
+
+  error = g_error_new (AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_UNKNOWN_FUNCTION,
+                       "This worker has no function '%s'", call->function);
+  aiopool_call_answer_error (call, error, call->started);
+}
+
+/* What a function returned that did not answer. @result: (nullable); @error: (nullable). */
+static void
+answer (AiopoolCall  *call,
+        GVariant     *result,
+        const GError *error,
+        gint64        ended)
+{
+  g_autoptr (GError) missing = NULL;
+
+  if (error != NULL)
+    aiopool_call_answer_error (call, error, ended);
+  else if (result != NULL)
+    aiopool_call_answer_variant (call, result, ended);
+  else if (!aiopool_call_is_answered (call))
+    {
+      missing = g_error_new (AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_FAILED,
+                             "Function '%s' returned nothing and set no error", call->function);
+      aiopool_call_answer_error (call, missing, ended);
+    }
+}
+
+/* Returns when the function did, or 0 if its answer took long. */
+static gint64
+run_sync (Server             *self,
+          AiopoolCall        *call,
+          const AiopoolEntry *entry)
+{
+  g_autoptr (GVariant) result = NULL;
+  g_autoptr (GError) error = NULL;
+  gint64 ended;
+
+  result = entry->function (call, call->argument.variant, entry->user_data, &error);
+  ended = g_get_monotonic_time ();
+  if (result != NULL)
+    result = g_variant_take_ref (result);
+  answer (call, result, error, ended);
+  if (result == NULL)
+    return ended;
+  aiopool_type_pins_keep (&self->pins, g_variant_get_type_string (result));
+  return g_variant_get_size (result) <= AIOPOOL_INLINE_LIMIT ? ended : 0;
+}
+
+static gint64
+run_async (Server             *self,
+           AiopoolCall        *call,
+           const AiopoolEntry *entry)
+{
+  aiopool_call_set_async (call);
+  g_atomic_int_inc (&self->n_outstanding);
+  entry->async_function (call, call->argument.variant, entry->user_data);
+  return g_get_monotonic_time ();
+}
+
+/* Returns when it ended, or 0 if that is long ago. @entry: (transfer full) (nullable). */
+static gint64
+run (Server       *self,
+     AiopoolCall  *call,
+     AiopoolEntry *entry)
+{
+  gint64 ended;
+
+  if (entry == NULL)
+    {
+      fail_unknown (call);
+      return call->started;
+    }
+  aiopool_outbox_watch (self->session->outbox);
+  ended = entry->function != NULL ? run_sync (self, call, entry) : run_async (self, call, entry);
+  aiopool_entry_unref (entry);
+  return ended;
+}
+
+static void
+flush (Server *self)
+{
+  aiopool_outbox_flush (self->session->outbox);
+  self->now = 0;
+}
+
+static void
+start_task (Server                   *self,
+            guint64                   id,
+            const AiopoolTaskMessage *message,
+            GUnixFDList              *fds)
+{
+  AiopoolCall *call = take_spare (self);
+  g_autoptr (GError) error = NULL;
+  gint64 started = self->now;
+  AiopoolEntry *entry;
+  const char *name;
+
+  name = aiopool_registry_find (self->registry, message->function, &entry);
+  if (name == NULL)
+    give_up ("a task for a function without a name", AIOPOOL_FRAME_TASK);
+  aiopool_call_begin (call, id, started, message->timeout, name);
+  aiopool_type_pins_keep (&self->pins, message->argument.view.type);
+  g_atomic_pointer_set (&self->current, call);
+  if (aiopool_call_read (call, message, fds, &error))
+    self->now = run (self, call, entry);
+  else
+    aiopool_call_answer_error (call, error, started);
+  g_atomic_pointer_set (&self->current, NULL);
+  end_with (self, call);
+  if (self->now - started > LONG_TASK || self->now == 0 ||
+      aiopool_outbox_is_full (self->session->outbox))
+    flush (self);
+}
+
+/* A task that was taken back: the memory of its argument goes back too. */
+static void
+drop_task (Server                   *self,
+           const AiopoolTaskMessage *message,
+           GUnixFDList              *fds)
+{
+  AiopoolArgument argument = { AIOPOOL_FORMAT_RAW, NULL, NULL };
+  g_autoptr (GUnixFDList) owned = fds;
+
+  if (message->argument.transport != AIOPOOL_TRANSPORT_INLINE)
+    aiopool_argument_read (&argument, self->session, &message->argument, &owned, NULL);
+  aiopool_argument_clear (&argument);
+}
+
+static void
+take_task (Server             *self,
+           const AiopoolFrame *frame)
+{
+  GUnixFDList *fds = aiopool_reader_take_fds (self->session->reader, frame->n_fds);
+  AiopoolTaskMessage message;
+
+  if (!aiopool_message_parse_task (frame, &message))
+    give_up ("a malformed task", frame->type);
+  if (self->now == 0)
+    self->now = g_get_monotonic_time ();
+  if (aiopool_status_page_start (self->session->page, frame->id, self->now))
+    start_task (self, frame->id, &message, fds);
+  else
+    drop_task (self, &message, fds);
+}
+
+static void
+take_frame (Server             *self,
+            const AiopoolFrame *frame)
+{
+  if (frame->type == AIOPOOL_FRAME_TASK)
+    take_task (self, frame);
+  else if (frame->type != AIOPOOL_FRAME_DEFINE || frame->n_fds != 0)
+    give_up ("a frame that has no place here", frame->type);
+  else if (!aiopool_registry_define (self->registry, frame->id, (const char *) frame->body,
+                                     frame->length))
+    give_up ("a malformed definition", frame->type);
+}
+
+static gboolean
+is_full (Server *self)
+{
+  return g_atomic_int_get (&self->n_outstanding) >= self->limit;
+}
+
+/* Handles what was read, and writes the answers. FALSE if it stopped because it may not start more
+ * tasks now. */
+static gboolean
+handle (Server *self)
+{
+  AiopoolFrameStatus status = AIOPOOL_FRAME_MORE;
+  AiopoolFrame frame;
+  gboolean may_start;
+
+  self->is_handling = TRUE;
+  self->now = 0;
+  while ((may_start = !is_full (self)) &&
+         (status = aiopool_reader_next (self->session->reader, &frame)) == AIOPOOL_FRAME_OK)
+    take_frame (self, &frame);
+  if (may_start && status == AIOPOOL_FRAME_BAD)
+    give_up ("what it sent is no frame", 0);
+  flush (self);
+  self->is_handling = FALSE;
+  return may_start;
+}
+
+static gboolean
+serve_plainly (Server *self)
+{
+  for (;;)
+    {
+      gboolean is_done = handle (self);
+
+      if (!is_done || aiopool_registry_has_async (self->registry))
+        return TRUE;
+      if (aiopool_reader_fill (self->session->reader, TRUE) == AIOPOOL_IO_END)
+        return FALSE;
+    }
+}
+
+static void
+stop_watching (Server *self)
+{
+  if (self->watch == NULL)
+    return;
+  g_source_destroy (self->watch);
+  g_clear_pointer (&self->watch, g_source_unref);
+}
+
+/* Whether there is something to wait for; then the call that ends next wakes. */
+static gboolean
+wait_for_calls (Server *self)
+{
+  g_atomic_int_set (&self->is_waiting, TRUE);
+  if (self->has_ended ? g_atomic_int_get (&self->n_outstanding) > 0 : is_full (self))
+    return TRUE;
+  g_atomic_int_set (&self->is_waiting, FALSE);
+  return FALSE;
+}
+
+static gboolean on_readable (int          fd,
+                             GIOCondition condition,
+                             gpointer     data);
+
+static void
+start_watching (Server *self)
+{
+  if (self->watch != NULL)
+    return;
+  self->watch = g_unix_fd_source_new (self->session->data_fd, G_IO_IN);
+  g_source_set_callback (self->watch, G_SOURCE_FUNC (on_readable), self, NULL);
+  g_source_attach (self->watch, self->context);
+}
+
+/* In the main loop: does what can be done, and sees to it that it goes on. */
+static void
+go_on (Server *self)
+{
+  while (!handle (self))
+    {
+      if (wait_for_calls (self))
+        {
+          stop_watching (self);
+          return;
+        }
+    }
+  if (!self->has_ended)
+    start_watching (self);
+  else if (!wait_for_calls (self))
+    g_main_loop_quit (self->loop);
+}
+
+static gboolean
+on_wake (gpointer data)
+{
+  Server *self = data;
+
+  if (!self->is_handling && self->loop != NULL)
+    go_on (self);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_readable (int          fd,
+             GIOCondition condition,
+             gpointer     data)
+{
+  Server *self = data;
+
+  if (self->is_handling)
+    return G_SOURCE_CONTINUE;
+  self->has_ended = aiopool_reader_fill (self->session->reader, FALSE) == AIOPOOL_IO_END;
+  if (self->has_ended)
+    stop_watching (self);
+  go_on (self);
+  return self->watch != NULL ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+static void
+serve_in_main_loop (Server *self)
+{
+  self->context = g_main_context_ref_thread_default ();
+  self->loop = g_main_loop_new (self->context, FALSE);
+  g_mutex_lock (&self->session->lock);
+  self->session->context = g_main_context_ref (self->context);
+  g_mutex_unlock (&self->session->lock);
+  go_on (self);
+  g_main_loop_run (self->loop);
+  stop_watching (self);
+  g_clear_pointer (&self->loop, g_main_loop_unref);
+}
+
+/* Until the parent writes no more and every call is answered. A process does this once. */
+void
+aiopool_serve (AiopoolSession  *session,
+               AiopoolRegistry *registry)
+{
+  static Server server; /* a thread that gave the last answer may still look at it */
+  Server *self = &server;
+
+  self->session = session;
+  self->registry = registry;
+  self->limit = (int) CLAMP (session->config.tasks_per_worker, 1, G_MAXINT);
+  if (serve_plainly (self))
+    serve_in_main_loop (self);
+  aiopool_outbox_flush (session->outbox);
+  g_clear_object (&self->spare);
+  aiopool_type_pins_clear (&self->pins);
+}

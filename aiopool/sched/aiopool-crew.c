@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/sched/aiopool-dispatch-private.h"
+
+#include "aiopool/base/aiopool-error.h"
+
+/* The crew: which worker processes there are.
+ *
+ * A worker is started when tasks wait, none is free and the maximum allows it; it is asked to go
+ * when it has been idle for long enough. When one cannot be started, others go on and it is tried
+ * again later, each time after twice the pause; when there is no other, every waiting task fails
+ * with the reason, rather than wait for what may never come. */
+
+#define FIRST_PAUSE_USEC 50000
+#define MAX_PAUSE_USEC   (5 * G_USEC_PER_SEC)
+
+/* Workers that live or are being started. */
+guint
+aiopool_crew_count_alive (AiopoolScheduler *self)
+{
+  guint n = self->n_spawning;
+
+  for (guint i = 0; i < self->peers->len; i++)
+    {
+      AiopoolWorkerState state = aiopool_peer_get_state (g_ptr_array_index (self->peers, i));
+
+      n += state != AIOPOOL_WORKER_CLOSING && state != AIOPOOL_WORKER_DEAD;
+    }
+  return n;
+}
+
+static guint
+count_starting (AiopoolScheduler *self)
+{
+  guint n = self->n_spawning;
+
+  for (guint i = 0; i < self->peers->len; i++)
+    n += aiopool_peer_get_state (g_ptr_array_index (self->peers, i)) == AIOPOOL_WORKER_STARTING;
+  return n;
+}
+
+static gboolean
+is_needed (AiopoolScheduler *self)
+{
+  return !self->is_terminating && self->queue.n_orders > count_starting (self) &&
+         aiopool_crew_count_alive (self) < self->limits.max_workers;
+}
+
+static AiopoolPeer *
+start_peer (AiopoolScheduler *self,
+            GError          **error)
+{
+  AiopoolPeerLimits limits = {
+    .start_timeout = self->limits.start_timeout,
+    .grace_period = self->limits.grace_period,
+    .max_result_size = self->limits.max_result_size,
+    .tasks_per_worker = self->limits.tasks_per_worker,
+  };
+  guint number = ++self->n_started;
+  AiopoolPeer *peer;
+
+  g_mutex_unlock (&self->lock);
+  peer = aiopool_peer_start (self->launcher, &limits, number, &aiopool_dispatch_peer_owner, self,
+                             &self->lock, error);
+  g_mutex_lock (&self->lock);
+  return peer;
+}
+
+/* On the engine thread. The reference that came with the post goes to the worker. */
+static void
+on_hire (gpointer data)
+{
+  AiopoolScheduler *self = data;
+  AiopoolReport report = { NULL };
+  g_autoptr (GError) error = NULL;
+  AiopoolPeer *peer = NULL;
+
+  g_mutex_lock (&self->lock);
+  if (!self->is_terminating && self->queue.n_orders > 0)
+    peer = start_peer (self, &error);
+  self->n_spawning--;
+  if (peer != NULL)
+    {
+      g_ptr_array_add (self->peers, peer);
+      aiopool_scheduler_ref (self);
+      report.has_changed = TRUE;
+      if (self->is_terminating)
+        aiopool_peer_terminate (peer);
+    }
+  else if (error != NULL)
+    aiopool_crew_start_failed (self, error, NULL, &report);
+  aiopool_dispatch_check_closing (self, &report);
+  aiopool_scheduler_unlock_and_tell (self, &report);
+  aiopool_scheduler_unref (self);
+}
+
+/* Starts as many workers as there are tasks that nobody could take. */
+void
+aiopool_crew_hire (AiopoolScheduler *self)
+{
+  if (self->spawn_after > 0 && g_get_monotonic_time () < self->spawn_after)
+    {
+      aiopool_dispatch_wake_at (self, self->spawn_after);
+      return;
+    }
+  self->spawn_after = 0;
+  while (is_needed (self))
+    {
+      self->n_spawning++;
+      aiopool_engine_post (on_hire, aiopool_scheduler_ref (self));
+    }
+}
+
+/* Asks workers to go that have been idle for the idle timeout, and looks again when the next may
+ * be. */
+void
+aiopool_crew_retire_idle (AiopoolScheduler *self,
+                          gint64            now)
+{
+  gint64 next = 0;
+
+  if (self->limits.idle_timeout < 0)
+    return;
+  for (guint i = 0; i < self->peers->len; i++)
+    {
+      AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
+      gint64 end = aiopool_peer_get_idle_since (peer) + self->limits.idle_timeout;
+
+      if (aiopool_peer_get_state (peer) != AIOPOOL_WORKER_IDLE)
+        continue;
+      if (end <= now)
+        aiopool_peer_close (peer);
+      else if (next == 0 || end < next)
+        next = end;
+    }
+  self->idle_check_at = next;
+  if (next > 0)
+    aiopool_dispatch_wake_at (self, next);
+}
+
+static void
+fail_queue (AiopoolScheduler *self,
+            const GError     *why,
+            const char       *last_lines,
+            AiopoolReport    *report)
+{
+  AiopoolOrder *order;
+
+  while ((order = aiopool_queue_peek (&self->queue)) != NULL)
+    {
+      AiopoolJob *job = AIOPOOL_JOB (order);
+      GError *error = g_error_copy (why);
+
+      if (last_lines != NULL)
+        {
+          g_free (error->message);
+          error->message = g_strdup_printf ("%s; last lines of its standard error:\n%s",
+                                            why->message, last_lines);
+        }
+      aiopool_queue_remove (&self->queue, order);
+      aiopool_dispatch_claim (self, job, report);
+      aiopool_report_error (report, job, error, 0);
+    }
+}
+
+/* A worker could not be started, or ended before it reported. */
+void
+aiopool_crew_start_failed (AiopoolScheduler *self,
+                           const GError     *why,
+                           const char       *last_lines,
+                           AiopoolReport    *report)
+{
+  guint shift = MIN (self->n_failed_starts, 7);
+
+  self->n_failed_starts++;
+  g_debug ("scheduler %p: start %u in a row failed: %s", self, self->n_failed_starts,
+           why->message);
+  if (aiopool_crew_count_alive (self) == 0)
+    {
+      fail_queue (self, why, last_lines, report);
+      self->n_failed_starts = 0;
+      return;
+    }
+  self->spawn_after = g_get_monotonic_time () + MIN ((gint64) FIRST_PAUSE_USEC << shift,
+                                                     MAX_PAUSE_USEC);
+  aiopool_dispatch_wake_at (self, self->spawn_after);
+}

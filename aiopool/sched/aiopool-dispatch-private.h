@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool/base/aiopool-engine-private.h"
+#include "aiopool/sched/aiopool-queue-private.h"
+#include "aiopool/sched/aiopool-report-private.h"
+#include "aiopool/sched/aiopool-scheduler-private.h"
+#include "aiopool/workers/aiopool-peer-private.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  AIOPOOL_SCHEDULER_OPEN,
+  AIOPOOL_SCHEDULER_CLOSING,
+  AIOPOOL_SCHEDULER_CLOSED
+} AiopoolSchedulerState;
+
+/* Shared by the files of this room alone. All is under the lock but what says otherwise. */
+struct _AiopoolScheduler
+{
+  int                          ref_count;  /* atomic */
+  GMutex                       lock;
+  GCond                        told;       /* n_telling went down */
+  guint                        n_telling;  /* threads that call the owner now */
+  AiopoolSchedulerState        state;      /* only set_state() writes it */
+  AiopoolLauncher             *launcher;   /* (owned): never changes */
+  AiopoolSchedulerLimits       limits;
+  const AiopoolSchedulerOwner *owner_class;
+  gpointer                     owner;      /* (unowned: abandons this) (nullable) */
+  AiopoolQueue                 queue;
+  AiopoolDeadlines             deadlines;
+  GPtrArray                   *peers;      /* of AiopoolPeer, each (owned) */
+  GHashTable                  *functions;  /* name to AiopoolFunctionInfo */
+  GPtrArray                   *function_list; /* (owned) of the same, by number */
+  AiopoolFunctionInfo         *last_function;
+  guint32                      epoch;      /* goes on when everything is idle */
+  AiopoolAlarm                *alarm;      /* (owned) (nullable): set once */
+  gint64                       alarm_at;   /* -1 when off */
+  gint64                       idle_check_at;  /* 0 for none, as all that follow */
+  gint64                       balance_at;
+  gint64                       spawn_after;    /* back-off after failed starts */
+  guint                        n_failed_starts; /* in a row */
+  guint                        n_spawning;     /* posted to the engine, not yet among the peers */
+  guint                        n_started;      /* numbers given out */
+  gboolean                     wants_room;     /* somebody was refused as FULL */
+  gboolean                     is_terminating;
+};
+
+/* In the scheduler. */
+void     aiopool_scheduler_set_state       (AiopoolScheduler      *self,
+                                            AiopoolSchedulerState  state);
+void     aiopool_scheduler_unlock_and_tell (AiopoolScheduler      *self,
+                                            AiopoolReport         *report);
+gint64   aiopool_scheduler_started_at      (AiopoolJob            *job,
+                                            gint64                 claimed,
+                                            gint64                 now);
+
+/* In dispatch; under the lock, but for the alarm. */
+void     aiopool_dispatch_new_order        (AiopoolScheduler      *self,
+                                            AiopoolReport         *report);
+void     aiopool_dispatch_claim            (AiopoolScheduler      *self,
+                                            AiopoolJob            *job,
+                                            AiopoolReport         *report);
+void     aiopool_dispatch_abandon_running  (AiopoolScheduler      *self,
+                                            AiopoolJob            *job,
+                                            GError                *error,
+                                            AiopoolReport         *report);
+void     aiopool_dispatch_slot_freed       (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer,
+                                            AiopoolReport         *report);
+void     aiopool_dispatch_check_closing    (AiopoolScheduler      *self,
+                                            AiopoolReport         *report);
+void     aiopool_dispatch_watch_deadline   (AiopoolScheduler      *self,
+                                            AiopoolJob            *job,
+                                            gint64                 when);
+void     aiopool_dispatch_wake_at          (AiopoolScheduler      *self,
+                                            gint64                 when);
+void     aiopool_dispatch_on_alarm         (gpointer               scheduler);
+
+/* In the pump; under the lock, which it gives up meanwhile. */
+void     aiopool_pump_peer                 (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer,
+                                            AiopoolReport         *report);
+void     aiopool_pump_all                  (AiopoolScheduler      *self,
+                                            AiopoolReport         *report);
+guint    aiopool_pump_window               (AiopoolScheduler      *self,
+                                            AiopoolFunctionInfo   *function);
+void     aiopool_pump_balance              (AiopoolScheduler      *self,
+                                            AiopoolReport         *report);
+
+/* In the crew; under the lock. */
+void     aiopool_crew_hire                 (AiopoolScheduler      *self);
+guint    aiopool_crew_count_alive          (AiopoolScheduler      *self);
+void     aiopool_crew_retire_idle          (AiopoolScheduler      *self,
+                                            gint64                 now);
+void     aiopool_crew_start_failed         (AiopoolScheduler      *self,
+                                            const GError          *why,
+                                            const char            *last_lines,
+                                            AiopoolReport         *report);
+extern const AiopoolPeerOwner aiopool_dispatch_peer_owner;
+
+G_END_DECLS

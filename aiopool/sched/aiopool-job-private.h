@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool/base/aiopool-mailbox-private.h"
+#include "aiopool/workers/aiopool-order-private.h"
+
+G_BEGIN_DECLS
+
+typedef struct _AiopoolJob       AiopoolJob;
+typedef struct _AiopoolScheduler AiopoolScheduler;
+
+typedef enum
+{
+  AIOPOOL_JOB_NEW,
+  AIOPOOL_JOB_QUEUED,
+  AIOPOOL_JOB_SENT,
+  AIOPOOL_JOB_SETTLED
+} AiopoolJobState;
+
+/* What the owner of a job hears, on any thread; settled and released without a lock held, progress
+ * and emitted under the scheduler's. */
+typedef struct
+{
+  void     (*settled)  (AiopoolJob       *job,
+                        AiopoolOutcome   *outcome,
+                        AiopoolPostBatch *batch);
+  void     (*released) (AiopoolJob       *job,
+                        AiopoolPostBatch *batch);
+  void     (*progress) (AiopoolJob       *job,
+                        double            fraction,
+                        char             *text);     /* (transfer full) (nullable) */
+  gboolean (*emitted)  (AiopoolJob       *job,
+                        AiopoolPayload   *payload);  /* (transfer full): TRUE to give credit */
+} AiopoolJobClass;
+
+/* One task in a scheduler. Embedded in what the caller holds. Everything but klass is guarded by
+ * the scheduler's lock; the state has one writer, aiopool_job_set_state(). */
+struct _AiopoolJob
+{
+  AiopoolOrder           order;     /* first */
+  const AiopoolJobClass *klass;
+  AiopoolScheduler      *scheduler; /* (unowned: keeps it alive until released) (nullable) */
+  gint64                 submitted; /* monotonic microseconds */
+  gint64                 deadline;  /* when to look at it, 0 for never */
+  guint                  heap_index; /* in the deadlines, from 1; 0 for not */
+  guint8                 state;      /* AiopoolJobState */
+  guint8                 is_cancel_requested;
+  int                    holds;     /* atomic: one until it is settled, one while its argument is
+                                     * copied; whoever drops the last gives the reference back */
+  guint                  retries_left;
+};
+
+void aiopool_job_set_state (AiopoolJob      *self,
+                            AiopoolJobState  state);
+
+#define AIOPOOL_JOB(order) ((AiopoolJob *) (order))
+
+G_END_DECLS

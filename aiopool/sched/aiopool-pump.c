@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/sched/aiopool-dispatch-private.h"
+
+#include "aiopool/base/aiopool-error.h"
+
+/* Pumping: from the queue to a worker.
+ *
+ * A worker gets more tasks than it can run at once, so that it need not wait for the next: about a
+ * millisecond of work by the function's moving average, two while that is not known, one when a
+ * task takes longer than two milliseconds. When another worker has nothing to do, what has not
+ * started is taken back through the status page and goes there.
+ *
+ * One thread at a time pumps a worker: orders are added under the lock, written without it. */
+
+#define WINDOW_USEC      1000         /* of work in a window */
+#define LONG_TASK_USEC   2000         /* from here on one at a time */
+#define MAX_WINDOW       512
+#define UNKNOWN_WINDOW   2
+#define MAX_BYTES        (256 * 1024) /* of frames in flight behind the first */
+#define BALANCE_USEC     300          /* less work than that is not worth moving */
+
+typedef struct
+{
+  AiopoolScheduler *scheduler; /* (owned) */
+  AiopoolPeer      *peer;      /* (owned) */
+} Continuation;
+
+/* How many tasks of @function a worker may have. */
+guint
+aiopool_pump_window (AiopoolScheduler    *self,
+                     AiopoolFunctionInfo *function)
+{
+  guint window;
+
+  if (function->epoch != self->epoch || function->run_time < 0)
+    window = UNKNOWN_WINDOW;
+  else if (function->run_time > LONG_TASK_USEC)
+    window = 1;
+  else
+    window = (guint) CLAMP (WINDOW_USEC / MAX (function->run_time, 1), 2, MAX_WINDOW);
+  return MAX (window, self->limits.tasks_per_worker);
+}
+
+static gboolean
+is_open (AiopoolPeer *peer)
+{
+  AiopoolWorkerState state = aiopool_peer_get_state (peer);
+
+  return state == AIOPOOL_WORKER_IDLE || state == AIOPOOL_WORKER_BUSY;
+}
+
+static gint64
+first_deadline (AiopoolJob *job,
+                gint64      now)
+{
+  const AiopoolSpecOptions *options = job->order.spec->options;
+  gint64 when = options->timeout > 0 ? now + options->timeout : 0;
+  gint64 queue_end = options->queue_timeout > 0 ? job->submitted + options->queue_timeout : 0;
+
+  if (when == 0 || (queue_end > 0 && queue_end < when))
+    return queue_end;
+  return when;
+}
+
+static gboolean
+has_room (AiopoolScheduler *self,
+          AiopoolOutbound  *outbound,
+          AiopoolOrder     *order)
+{
+  guint n_slots = aiopool_outbound_get_n_slots (outbound);
+
+  return aiopool_outbound_can_add (outbound) &&
+         n_slots < aiopool_pump_window (self, order->function) &&
+         (n_slots == 0 || aiopool_outbound_get_n_bytes (outbound) < MAX_BYTES);
+}
+
+/* Moves orders from the queue to @peer as long as it may have more. */
+static void
+fill (AiopoolScheduler *self,
+      AiopoolPeer      *peer,
+      AiopoolReport    *report)
+{
+  AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
+  gint64 now = 0;
+  AiopoolOrder *order;
+
+  while (is_open (peer) && (order = aiopool_queue_peek (&self->queue)) != NULL &&
+         has_room (self, outbound, order))
+    {
+      AiopoolJob *job = AIOPOOL_JOB (order);
+
+      if (now == 0)
+        now = g_get_monotonic_time ();
+      aiopool_queue_remove (&self->queue, order);
+      aiopool_job_set_state (job, AIOPOOL_JOB_SENT);
+      order->peer = peer;
+      if (job->deadline != 0 || order->spec->options->timeout > 0)
+        aiopool_dispatch_watch_deadline (self, job, first_deadline (job, now));
+      if (aiopool_outbound_add (outbound, order, now))
+        g_atomic_int_inc (&job->holds);
+      report->has_room = TRUE;
+    }
+  aiopool_peer_set_busy (peer, aiopool_outbound_get_n_slots (outbound) > 0);
+}
+
+/* The order whose argument could not be made ready. */
+static void
+fail_copied (AiopoolScheduler *self,
+             AiopoolPeer      *peer,
+             AiopoolJob       *job,
+             GError           *error,
+             AiopoolReport    *report)
+{
+  if (job->state != AIOPOOL_JOB_SENT || job->order.peer != peer ||
+      !aiopool_outbound_revoke (aiopool_peer_get_outbound (peer), &job->order))
+    {
+      g_error_free (error);
+      return;
+    }
+  aiopool_dispatch_claim (self, job, report);
+  aiopool_report_error (report, job, error, 0);
+}
+
+static void go_on (AiopoolScheduler *self,
+                   AiopoolPeer      *peer,
+                   gboolean          is_first,
+                   AiopoolReport    *report);
+
+static void
+on_continue (gpointer data)
+{
+  Continuation *continuation = data;
+  AiopoolScheduler *self = continuation->scheduler;
+  AiopoolReport report = { NULL };
+
+  g_mutex_lock (&self->lock);
+  go_on (self, continuation->peer, FALSE, &report);
+  aiopool_scheduler_unlock_and_tell (self, &report);
+  aiopool_peer_unref (continuation->peer);
+  aiopool_scheduler_unref (self);
+  g_free (continuation);
+}
+
+static void
+continue_on_engine (AiopoolScheduler *self,
+                    AiopoolPeer      *peer)
+{
+  Continuation *continuation = g_new (Continuation, 1);
+
+  continuation->scheduler = aiopool_scheduler_ref (self);
+  continuation->peer = aiopool_peer_ref (peer);
+  aiopool_engine_post (on_continue, continuation);
+}
+
+/* Flushes without the lock. What was copied meanwhile is let go. */
+static AiopoolFlush
+flush (AiopoolScheduler *self,
+       AiopoolPeer      *peer,
+       AiopoolReport    *report)
+{
+  AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
+  AiopoolOrder *copied = aiopool_outbound_get_copied (outbound);
+  GError *error = NULL;
+  AiopoolFlush result;
+
+  g_mutex_unlock (&self->lock);
+  result = aiopool_outbound_flush (outbound, &error);
+  g_mutex_lock (&self->lock);
+  if (copied != NULL && aiopool_outbound_get_copied (outbound) == NULL)
+    {
+      if (error != NULL)
+        fail_copied (self, peer, AIOPOOL_JOB (copied), g_steal_pointer (&error), report);
+      aiopool_report_released (report, AIOPOOL_JOB (copied));
+      aiopool_peer_begin_pump (peer); /* once more round: there may be more to add */
+    }
+  g_clear_error (&error);
+  return result;
+}
+
+/* The rest of a pump, after begin_pump(). */
+static void
+go_on (AiopoolScheduler *self,
+       AiopoolPeer      *peer,
+       gboolean          is_first,
+       AiopoolReport    *report)
+{
+  do
+    {
+      if (is_first)
+        fill (self, peer, report);
+      is_first = TRUE;
+      switch (flush (self, peer, report))
+        {
+        case AIOPOOL_FLUSH_ENGINE:
+          continue_on_engine (self, peer);
+          return;
+        case AIOPOOL_FLUSH_BLOCKED:
+          aiopool_peer_wait_writable (peer);
+          while (!aiopool_peer_end_pump (peer))
+            ;
+          return;
+        case AIOPOOL_FLUSH_DONE:
+        case AIOPOOL_FLUSH_BROKEN:
+        default:
+          break;
+        }
+    }
+  while (!aiopool_peer_end_pump (peer));
+}
+
+void
+aiopool_pump_peer (AiopoolScheduler *self,
+                   AiopoolPeer      *peer,
+                   AiopoolReport    *report)
+{
+  if (!is_open (peer) || !aiopool_peer_begin_pump (peer))
+    return;
+  aiopool_peer_ref (peer);
+  go_on (self, peer, TRUE, report);
+  aiopool_peer_unref (peer);
+}
+
+/* For when orders went back to the queue. */
+void
+aiopool_pump_all (AiopoolScheduler *self,
+                  AiopoolReport    *report)
+{
+  for (guint i = 0; i < self->peers->len && self->queue.n_orders > 0; i++)
+    aiopool_pump_peer (self, g_ptr_array_index (self->peers, i), report);
+}
+
+static AiopoolPeer *
+find_idle (AiopoolScheduler *self)
+{
+  for (guint i = 0; i < self->peers->len; i++)
+    {
+      AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
+
+      if (aiopool_peer_get_state (peer) == AIOPOOL_WORKER_IDLE)
+        return peer;
+    }
+  return NULL;
+}
+
+/* The worker with most orders behind the one it runs. */
+static AiopoolPeer *
+find_loaded (AiopoolScheduler *self)
+{
+  AiopoolPeer *loaded = NULL;
+  guint most = 1;
+
+  for (guint i = 0; i < self->peers->len; i++)
+    {
+      AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
+      AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
+      guint n = aiopool_outbound_get_n_slots (outbound);
+
+      if (n > most && aiopool_outbound_get_n_orders (outbound) > 0)
+        {
+          most = n;
+          loaded = peer;
+        }
+    }
+  return loaded;
+}
+
+/* How much work waits at @peer, by the average and by what it has been doing. */
+static gint64
+estimate_load (AiopoolPeer *peer,
+               gint64       now)
+{
+  AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
+  AiopoolOrder *first = aiopool_outbound_get_first (outbound);
+  gint64 average = MAX (first->function->run_time, 0) * aiopool_outbound_get_n_orders (outbound);
+
+  return MAX (average, now - first->sent);
+}
+
+/* Takes back the younger half of what has not started; FALSE if there was nothing. */
+static gboolean
+take_back (AiopoolScheduler *self,
+           AiopoolPeer      *peer)
+{
+  AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
+  guint n = (aiopool_outbound_get_n_slots (outbound) + 1) / 2;
+  AiopoolOrder *order;
+  gboolean any = FALSE;
+
+  while (n-- > 0 && (order = aiopool_outbound_get_last (outbound)) != NULL)
+    {
+      if (order == aiopool_outbound_get_copied (outbound) ||
+          !aiopool_outbound_revoke (outbound, order))
+        break;
+      aiopool_job_set_state (AIOPOOL_JOB (order), AIOPOOL_JOB_QUEUED);
+      aiopool_queue_push_front (&self->queue, order);
+      any = TRUE;
+    }
+  return any;
+}
+
+/* Gives a worker without work what waits behind another one's task. */
+void
+aiopool_pump_balance (AiopoolScheduler *self,
+                      AiopoolReport    *report)
+{
+  for (guint n = self->peers->len; n > 0 && self->queue.n_orders == 0; n--)
+    {
+      AiopoolPeer *idle = find_idle (self);
+      AiopoolPeer *loaded = idle != NULL ? find_loaded (self) : NULL;
+      gint64 now;
+
+      if (loaded == NULL)
+        return;
+      now = g_get_monotonic_time ();
+      if (estimate_load (loaded, now) < BALANCE_USEC)
+        {
+          self->balance_at = now + BALANCE_USEC;
+          aiopool_dispatch_wake_at (self, self->balance_at);
+          return;
+        }
+      if (!take_back (self, loaded))
+        return;
+      aiopool_pump_peer (self, idle, report);
+    }
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool/sched/aiopool-job-private.h"
+
+G_BEGIN_DECLS
+
+/* What was decided under the lock and is told after it. */
+typedef struct
+{
+  GArray *entries; /* (owned) (nullable) */
+  gboolean has_changed;
+  gboolean has_room;
+  gboolean has_closed;
+} AiopoolReport;
+
+void aiopool_report_settle   (AiopoolReport  *self,
+                              AiopoolJob     *job,
+                              AiopoolOutcome *outcome);
+void aiopool_report_error    (AiopoolReport  *self,
+                              AiopoolJob     *job,
+                              GError         *error,
+                              gint64          started);
+void aiopool_report_released (AiopoolReport  *self,
+                              AiopoolJob     *job);
+void aiopool_report_deliver  (AiopoolReport  *self);
+
+G_END_DECLS

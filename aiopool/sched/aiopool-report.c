@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/sched/aiopool-report-private.h"
+
+/* Jobs are settled under the scheduler's lock and told of it without: a report collects them on the
+ * way. What is told goes out in batches, one wake-up per main context. */
+
+typedef struct
+{
+  AiopoolJob    *job;
+  AiopoolOutcome outcome;
+  gboolean       is_release;
+} Entry;
+
+static Entry *
+add_entry (AiopoolReport *self)
+{
+  if (self->entries == NULL)
+    self->entries = g_array_new (FALSE, TRUE, sizeof (Entry));
+  g_array_set_size (self->entries, self->entries->len + 1);
+  return &g_array_index (self->entries, Entry, self->entries->len - 1);
+}
+
+/* Takes what @outcome owns. */
+void
+aiopool_report_settle (AiopoolReport  *self,
+                       AiopoolJob     *job,
+                       AiopoolOutcome *outcome)
+{
+  Entry *entry = add_entry (self);
+
+  entry->job = job;
+  entry->outcome = *outcome;
+  *outcome = (AiopoolOutcome) { NULL };
+}
+
+/* Takes @error. */
+void
+aiopool_report_error (AiopoolReport *self,
+                      AiopoolJob    *job,
+                      GError        *error,
+                      gint64         started)
+{
+  AiopoolOutcome outcome = { .error = error, .started = started };
+
+  outcome.ended = g_get_monotonic_time ();
+  aiopool_report_settle (self, job, &outcome);
+}
+
+void
+aiopool_report_released (AiopoolReport *self,
+                         AiopoolJob    *job)
+{
+  Entry *entry = add_entry (self);
+
+  entry->job = job;
+  entry->is_release = TRUE;
+}
+
+/* Without the lock. */
+void
+aiopool_report_deliver (AiopoolReport *self)
+{
+  AiopoolPostBatch batch = { NULL };
+
+  if (self->entries == NULL)
+    return;
+  for (guint i = 0; i < self->entries->len; i++)
+    {
+      Entry *entry = &g_array_index (self->entries, Entry, i);
+
+      if (entry->is_release)
+        entry->job->klass->released (entry->job, &batch);
+      else
+        entry->job->klass->settled (entry->job, &entry->outcome, &batch);
+      aiopool_outcome_clear (&entry->outcome);
+    }
+  aiopool_post_batch_flush (&batch);
+  g_clear_pointer (&self->entries, g_array_unref);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool/sched/aiopool-job-private.h"
+#include "aiopool/workers/aiopool-launcher.h"
+
+G_BEGIN_DECLS
+
+#define AIOPOOL_MAX_WORKERS 1024
+
+/* What the pool hears, on any thread and without a lock held. */
+typedef struct
+{
+  void (*changed) (gpointer owner);
+  void (*room)    (gpointer owner); /* after a submit that was refused as FULL */
+  void (*closed)  (gpointer owner);
+} AiopoolSchedulerOwner;
+
+typedef struct
+{
+  guint   max_workers;
+  guint   tasks_per_worker;
+  guint   max_pending;     /* 0 for no limit */
+  guint64 max_result_size; /* bytes */
+  gint64  idle_timeout;    /* microseconds, -1 for never */
+  gint64  start_timeout;   /* microseconds, 0 for none */
+  gint64  grace_period;    /* microseconds */
+} AiopoolSchedulerLimits;
+
+typedef struct
+{
+  guint              number;
+  int                pid;
+  AiopoolWorkerState state;
+  guint              n_done;
+} AiopoolWorkerStatus;
+
+typedef struct
+{
+  guint n_pending;
+  guint n_running;
+  guint n_workers;
+  guint n_idle;
+  guint n_busy;
+} AiopoolCounts;
+
+AiopoolScheduler *aiopool_scheduler_new         (AiopoolLauncher              *launcher,
+                                                 const AiopoolSchedulerLimits *limits,
+                                                 const AiopoolSchedulerOwner  *owner_class,
+                                                 gpointer                      owner);
+AiopoolScheduler *aiopool_scheduler_ref         (AiopoolScheduler             *self);
+void              aiopool_scheduler_unref       (AiopoolScheduler             *self);
+void              aiopool_scheduler_abandon     (AiopoolScheduler             *self);
+void              aiopool_scheduler_set_limits  (AiopoolScheduler             *self,
+                                                 const AiopoolSchedulerLimits *limits);
+gboolean          aiopool_scheduler_submit      (AiopoolScheduler             *self,
+                                                 AiopoolJob                   *job,
+                                                 const AiopoolSpec            *spec,
+                                                 GError                      **error);
+gboolean          aiopool_scheduler_cancel      (AiopoolScheduler             *self,
+                                                 AiopoolJob                   *job,
+                                                 AiopoolCancelMode             mode);
+gboolean          aiopool_scheduler_is_running  (AiopoolScheduler             *self,
+                                                 AiopoolJob                   *job,
+                                                 gint64                       *since,
+                                                 int                          *pid);
+void              aiopool_scheduler_grant       (AiopoolScheduler             *self,
+                                                 AiopoolJob                   *job,
+                                                 guint64                       n_bytes);
+void              aiopool_scheduler_shutdown    (AiopoolScheduler             *self,
+                                                 AiopoolShutdownFlags          flags);
+void              aiopool_scheduler_get_counts  (AiopoolScheduler             *self,
+                                                 AiopoolCounts                *counts);
+GArray           *aiopool_scheduler_list_workers (AiopoolScheduler            *self);
+gboolean          aiopool_scheduler_get_worker  (AiopoolScheduler             *self,
+                                                 guint                         number,
+                                                 AiopoolWorkerStatus          *status);
+
+G_END_DECLS

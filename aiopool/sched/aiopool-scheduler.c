@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/sched/aiopool-dispatch-private.h"
+
+#include "aiopool/base/aiopool-engine-private.h"
+#include "aiopool/base/aiopool-error.h"
+
+#include <string.h>
+
+/* The scheduler: which job runs next, and what becomes of it. What the pool and the futures ask for
+ * stands here; what workers do to it stands in dispatch.
+ *
+ *   OPEN -> CLOSING -> CLOSED
+ *
+ * One lock guards the queue, the crew and the jobs. It is held for microseconds: not while a frame
+ * is written, nor while anybody is called. Every job is settled under it, once; who waits for it is
+ * told afterwards, through a report.
+ *
+ * The scheduler outlives its pool until the last worker is gone. Jobs belong to futures; from
+ * submit until it is settled the scheduler holds one reference, which it gives back by having the
+ * future delivered to its home context. */
+
+static const char *
+state_name (AiopoolSchedulerState state)
+{
+  static const char *names[] = { "open", "closing", "closed" };
+
+  return names[state];
+}
+
+void
+aiopool_scheduler_set_state (AiopoolScheduler     *self,
+                             AiopoolSchedulerState state)
+{
+  g_assert (state == self->state + 1);
+  g_debug ("scheduler %p: %s -> %s", self, state_name (self->state), state_name (state));
+  self->state = state;
+}
+
+AiopoolScheduler *
+aiopool_scheduler_new (AiopoolLauncher              *launcher,
+                       const AiopoolSchedulerLimits *limits,
+                       const AiopoolSchedulerOwner  *owner_class,
+                       gpointer                      owner)
+{
+  AiopoolScheduler *self = g_new0 (AiopoolScheduler, 1);
+
+  self->ref_count = 1;
+  g_mutex_init (&self->lock);
+  self->launcher = g_object_ref (launcher);
+  self->limits = *limits;
+  self->owner_class = owner_class;
+  self->owner = owner;
+  self->peers = g_ptr_array_new ();
+  self->functions = g_hash_table_new (NULL, NULL);
+  self->function_list = g_ptr_array_new ();
+  self->alarm_at = -1;
+  aiopool_queue_init (&self->queue);
+  aiopool_deadlines_init (&self->deadlines);
+  return self;
+}
+
+AiopoolScheduler *
+aiopool_scheduler_ref (AiopoolScheduler *self)
+{
+  g_atomic_int_inc (&self->ref_count);
+  return self;
+}
+
+static void
+function_free (gpointer data,
+               gpointer user_data)
+{
+  AiopoolFunctionInfo *function = data;
+
+  g_ref_string_release ((char *) function->name);
+  g_free (function);
+}
+
+static void
+scheduler_free (gpointer data)
+{
+  AiopoolScheduler *self = data;
+
+  g_assert (self->peers->len == 0);
+  if (self->alarm != NULL)
+    aiopool_alarm_free (self->alarm);
+  aiopool_queue_clear (&self->queue);
+  aiopool_deadlines_clear (&self->deadlines);
+  g_hash_table_unref (self->functions);
+  g_ptr_array_foreach (self->function_list, function_free, NULL);
+  g_ptr_array_unref (self->function_list);
+  g_ptr_array_unref (self->peers);
+  g_object_unref (self->launcher);
+  g_mutex_clear (&self->lock);
+  g_free (self);
+}
+
+void
+aiopool_scheduler_unref (AiopoolScheduler *self)
+{
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+  if (self->alarm != NULL && !aiopool_engine_is_current ())
+    aiopool_engine_post (scheduler_free, self);
+  else
+    scheduler_free (self);
+}
+
+/* Unlocks and tells. A reference is held over it: what is told may drop the pool. */
+void
+aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
+                                   AiopoolReport    *report)
+{
+  const AiopoolSchedulerOwner *owner_class = self->owner_class;
+  gpointer owner = self->owner;
+  gboolean has_room = report->has_room && self->wants_room;
+
+  if (has_room)
+    self->wants_room = FALSE;
+  if (owner != NULL && (report->has_changed || has_room || report->has_closed))
+    self->n_telling++;
+  else
+    owner = NULL;
+  g_mutex_unlock (&self->lock);
+  aiopool_report_deliver (report);
+  if (owner == NULL)
+    return;
+  if (report->has_changed)
+    owner_class->changed (owner);
+  if (has_room)
+    owner_class->room (owner);
+  if (report->has_closed)
+    owner_class->closed (owner);
+  g_mutex_lock (&self->lock);
+  self->n_telling--;
+  g_cond_broadcast (&self->told);
+  g_mutex_unlock (&self->lock);
+}
+
+/* The pool goes: it hears nothing any more, and everything ends. */
+void
+aiopool_scheduler_abandon (AiopoolScheduler *self)
+{
+  g_mutex_lock (&self->lock);
+  self->owner = NULL;
+  while (self->n_telling > 0)
+    g_cond_wait (&self->told, &self->lock);
+  g_mutex_unlock (&self->lock);
+  if (!aiopool_engine_is_forked ())
+    aiopool_scheduler_shutdown (self, AIOPOOL_SHUTDOWN_TERMINATE);
+  aiopool_scheduler_unref (self);
+}
+
+void
+aiopool_scheduler_set_limits (AiopoolScheduler             *self,
+                              const AiopoolSchedulerLimits *limits)
+{
+  g_mutex_lock (&self->lock);
+  self->limits = *limits;
+  if (self->alarm != NULL && self->state == AIOPOOL_SCHEDULER_OPEN)
+    aiopool_crew_retire_idle (self, g_get_monotonic_time ());
+  g_mutex_unlock (&self->lock);
+}
+
+static gboolean
+start_engine (AiopoolScheduler *self,
+              GError          **error)
+{
+  if (!aiopool_launcher_check_process (error) || !aiopool_engine_start (error))
+    return FALSE;
+  g_mutex_lock (&self->lock);
+  if (self->alarm == NULL)
+    self->alarm = aiopool_alarm_new (aiopool_dispatch_on_alarm, self);
+  g_mutex_unlock (&self->lock);
+  return TRUE;
+}
+
+static AiopoolFunctionInfo *
+look_up_function (AiopoolScheduler *self,
+                  const char       *name)
+{
+  AiopoolFunctionInfo *function = self->last_function;
+
+  if (function != NULL && function->name == name)
+    return function;
+  function = g_hash_table_lookup (self->functions, name);
+  if (function == NULL)
+    {
+      function = g_new0 (AiopoolFunctionInfo, 1);
+      function->name = g_ref_string_acquire ((char *) name);
+      function->number = self->function_list->len;
+      function->run_time = -1;
+      g_hash_table_insert (self->functions, (char *) name, function);
+      g_ptr_array_add (self->function_list, function);
+    }
+  self->last_function = function;
+  return function;
+}
+
+static gboolean
+check_open (AiopoolScheduler *self,
+            GError          **error)
+{
+  if (self->state != AIOPOOL_SCHEDULER_OPEN)
+    g_set_error_literal (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_CLOSED,
+                         "The pool was shut down");
+  else if (self->limits.max_workers > AIOPOOL_MAX_WORKERS)
+    g_set_error (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_START_FAILED,
+                 "max-workers is %u; the limit is %d", self->limits.max_workers,
+                 AIOPOOL_MAX_WORKERS);
+  else if (self->limits.max_pending > 0 && self->queue.n_orders >= self->limits.max_pending)
+    {
+      self->wants_room = TRUE;
+      g_set_error (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FULL,
+                   "%u tasks wait; max-pending is %u", self->queue.n_orders,
+                   self->limits.max_pending);
+    }
+  else
+    return TRUE;
+  return FALSE;
+}
+
+/* @spec lives as long as the job. On success the scheduler has taken over a reference of the job's
+ * owner; the job may be settled before this returns. */
+gboolean
+aiopool_scheduler_submit (AiopoolScheduler  *self,
+                          AiopoolJob        *job,
+                          const AiopoolSpec *spec,
+                          GError           **error)
+{
+  AiopoolReport report = { NULL };
+
+  if (G_UNLIKELY (self->alarm == NULL || aiopool_engine_is_forked ()) &&
+      !start_engine (self, error))
+    return FALSE;
+  job->scheduler = self;
+  job->submitted = g_get_monotonic_time ();
+  job->retries_left = spec->options->retries;
+  job->order.spec = spec;
+  g_mutex_lock (&self->lock);
+  if (!check_open (self, error))
+    {
+      g_mutex_unlock (&self->lock);
+      return FALSE;
+    }
+  job->order.function = look_up_function (self, spec->function);
+  aiopool_job_set_state (job, AIOPOOL_JOB_QUEUED);
+  aiopool_queue_push (&self->queue, &job->order);
+  if (spec->options->queue_timeout > 0)
+    aiopool_dispatch_watch_deadline (self, job, job->submitted + spec->options->queue_timeout);
+  aiopool_dispatch_new_order (self, &report);
+  aiopool_scheduler_unlock_and_tell (self, &report);
+  return TRUE;
+}
+
+static GError *
+cancelled_error (const char *why)
+{
+  return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "The task was cancelled%s", why);
+}
+
+/* The clamped time at which a job that a worker has started says it did. */
+gint64
+aiopool_scheduler_started_at (AiopoolJob *job,
+                              gint64      claimed,
+                              gint64      now)
+{
+  return CLAMP (claimed, job->order.sent, now);
+}
+
+/* Cancels a job that has not started. */
+static gboolean
+cancel_unstarted (AiopoolScheduler *self,
+                  AiopoolJob       *job,
+                  AiopoolReport    *report)
+{
+  AiopoolPeer *peer = job->order.peer;
+
+  if (job->state == AIOPOOL_JOB_QUEUED)
+    aiopool_queue_remove (&self->queue, &job->order);
+  else if (!aiopool_outbound_revoke (aiopool_peer_get_outbound (peer), &job->order))
+    return FALSE;
+  aiopool_dispatch_claim (self, job, report);
+  aiopool_report_error (report, job, cancelled_error (" before it started"), 0);
+  if (peer != NULL)
+    aiopool_dispatch_slot_freed (self, peer, report);
+  return TRUE;
+}
+
+/* Tells a running job to stop, and settles it if @mode says so. */
+static void
+cancel_running (AiopoolScheduler *self,
+                AiopoolJob       *job,
+                AiopoolCancelMode mode,
+                AiopoolReport    *report)
+{
+  gboolean is_forced = mode == AIOPOOL_CANCEL_FORCE;
+
+  job->is_cancel_requested = TRUE;
+  if (is_forced)
+    aiopool_dispatch_abandon_running (self, job, cancelled_error (""), report);
+  else
+    aiopool_control_send (aiopool_peer_get_control (job->order.peer), AIOPOOL_FRAME_CANCEL, 0,
+                          job->order.id, 0);
+}
+
+/* Returns TRUE if the job was cancelled, or told to stop. */
+gboolean
+aiopool_scheduler_cancel (AiopoolScheduler *self,
+                          AiopoolJob       *job,
+                          AiopoolCancelMode mode)
+{
+  AiopoolReport report = { NULL };
+  gboolean is_cancelled = FALSE;
+
+  g_mutex_lock (&self->lock);
+  if (job->state == AIOPOOL_JOB_QUEUED || job->state == AIOPOOL_JOB_SENT)
+    {
+      is_cancelled = cancel_unstarted (self, job, &report);
+      if (!is_cancelled && mode != AIOPOOL_CANCEL_PENDING)
+        {
+          cancel_running (self, job, mode, &report);
+          is_cancelled = TRUE;
+        }
+    }
+  aiopool_dispatch_check_closing (self, &report);
+  aiopool_scheduler_unlock_and_tell (self, &report);
+  return is_cancelled;
+}
+
+/* Whether a worker runs @job now. @since, @pid (out). */
+gboolean
+aiopool_scheduler_is_running (AiopoolScheduler *self,
+                              AiopoolJob       *job,
+                              gint64           *since,
+                              int              *pid)
+{
+  gboolean is_running = FALSE;
+  gint64 claimed;
+
+  g_mutex_lock (&self->lock);
+  if (job->state == AIOPOOL_JOB_SENT)
+    {
+      *pid = aiopool_peer_get_pid (job->order.peer);
+      is_running = aiopool_status_page_is_started (aiopool_peer_get_page (job->order.peer),
+                                                   job->order.id, &claimed);
+      if (is_running)
+        *since = aiopool_scheduler_started_at (job, claimed, g_get_monotonic_time ());
+    }
+  g_mutex_unlock (&self->lock);
+  return is_running;
+}
+
+/* Gives a running job credit for @n_bytes more of partial results. */
+void
+aiopool_scheduler_grant (AiopoolScheduler *self,
+                         AiopoolJob       *job,
+                         guint64           n_bytes)
+{
+  g_mutex_lock (&self->lock);
+  if (job->state == AIOPOOL_JOB_SENT)
+    aiopool_control_send (aiopool_peer_get_control (job->order.peer), AIOPOOL_FRAME_CREDIT, 0,
+                          job->order.id, n_bytes);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+cancel_queued (AiopoolScheduler *self,
+               AiopoolReport    *report)
+{
+  AiopoolOrder *order;
+
+  while ((order = aiopool_queue_peek (&self->queue)) != NULL)
+    {
+      AiopoolJob *job = AIOPOOL_JOB (order);
+
+      aiopool_queue_remove (&self->queue, order);
+      aiopool_dispatch_claim (self, job, report);
+      aiopool_report_error (report, job, cancelled_error (": the pool was shut down"), 0);
+    }
+}
+
+/* Takes every order from the workers that has not started, and with @is_all the others too. */
+static void
+cancel_sent (AiopoolScheduler *self,
+             gboolean          is_all,
+             AiopoolReport    *report)
+{
+  for (guint i = 0; i < self->peers->len; i++)
+    {
+      AiopoolOutbound *outbound = aiopool_peer_get_outbound (g_ptr_array_index (self->peers, i));
+      AiopoolOrder *previous;
+
+      for (AiopoolOrder *order = aiopool_outbound_get_last (outbound); order; order = previous)
+        {
+          AiopoolJob *job = AIOPOOL_JOB (order);
+          gboolean is_revoked;
+
+          previous = order->previous;
+          is_revoked = aiopool_outbound_revoke (outbound, order);
+          if (!is_revoked && !is_all)
+            continue;
+          if (!is_revoked)
+            aiopool_outbound_detach (outbound, order);
+          aiopool_dispatch_claim (self, job, report);
+          aiopool_report_error (report, job, cancelled_error (": the pool was shut down"),
+                                is_revoked ? 0 : order->sent);
+        }
+    }
+}
+
+/* Stops taking jobs; may be called again with more @flags. */
+void
+aiopool_scheduler_shutdown (AiopoolScheduler    *self,
+                            AiopoolShutdownFlags flags)
+{
+  AiopoolReport report = { NULL };
+
+  aiopool_scheduler_ref (self);
+  g_mutex_lock (&self->lock);
+  if (self->state == AIOPOOL_SCHEDULER_OPEN)
+    aiopool_scheduler_set_state (self, AIOPOOL_SCHEDULER_CLOSING);
+  if (self->state == AIOPOOL_SCHEDULER_CLOSING && flags != AIOPOOL_SHUTDOWN_DRAIN)
+    {
+      cancel_queued (self, &report);
+      cancel_sent (self, (flags & AIOPOOL_SHUTDOWN_TERMINATE) != 0, &report);
+    }
+  if ((flags & AIOPOOL_SHUTDOWN_TERMINATE) != 0)
+    {
+      self->is_terminating = TRUE;
+      for (guint i = 0; i < self->peers->len; i++)
+        aiopool_peer_terminate (g_ptr_array_index (self->peers, i));
+    }
+  report.has_room = TRUE;
+  aiopool_dispatch_check_closing (self, &report);
+  aiopool_scheduler_unlock_and_tell (self, &report);
+  aiopool_scheduler_unref (self);
+}
+
+void
+aiopool_scheduler_get_counts (AiopoolScheduler *self,
+                              AiopoolCounts    *counts)
+{
+  gint64 claimed;
+
+  *counts = (AiopoolCounts) { 0 };
+  g_mutex_lock (&self->lock);
+  counts->n_pending = self->queue.n_orders;
+  for (guint i = 0; i < self->peers->len; i++)
+    {
+      AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
+      AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
+      AiopoolOrder *order;
+
+      counts->n_workers++;
+      counts->n_idle += aiopool_peer_get_state (peer) == AIOPOOL_WORKER_IDLE;
+      counts->n_busy += aiopool_peer_get_state (peer) == AIOPOOL_WORKER_BUSY;
+      for (order = aiopool_outbound_get_first (outbound); order != NULL; order = order->next)
+        {
+          if (aiopool_status_page_is_started (aiopool_peer_get_page (peer), order->id, &claimed))
+            counts->n_running++;
+          else
+            counts->n_pending++;
+        }
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+static AiopoolWorkerStatus
+status_of (AiopoolPeer *peer)
+{
+  AiopoolWorkerStatus status = {
+    aiopool_peer_get_number (peer),
+    aiopool_peer_get_pid (peer),
+    aiopool_peer_get_state (peer),
+    aiopool_peer_get_n_done (peer),
+  };
+
+  return status;
+}
+
+/* (transfer full): of AiopoolWorkerStatus. */
+GArray *
+aiopool_scheduler_list_workers (AiopoolScheduler *self)
+{
+  GArray *list = g_array_new (FALSE, FALSE, sizeof (AiopoolWorkerStatus));
+
+  g_mutex_lock (&self->lock);
+  for (guint i = 0; i < self->peers->len; i++)
+    {
+      AiopoolWorkerStatus status = status_of (g_ptr_array_index (self->peers, i));
+
+      g_array_append_val (list, status);
+    }
+  g_mutex_unlock (&self->lock);
+  return list;
+}
+
+/* FALSE if it is gone. */
+gboolean
+aiopool_scheduler_get_worker (AiopoolScheduler    *self,
+                              guint                number,
+                              AiopoolWorkerStatus *status)
+{
+  gboolean is_found = FALSE;
+
+  g_mutex_lock (&self->lock);
+  for (guint i = 0; i < self->peers->len && !is_found; i++)
+    {
+      AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
+
+      is_found = aiopool_peer_get_number (peer) == number;
+      if (is_found)
+        *status = status_of (peer);
+    }
+  g_mutex_unlock (&self->lock);
+  return is_found;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/wire/aiopool-frame-private.h"
+
+#include <string.h>
+
+/* A frame is a header of 16 bytes and a body padded to 8: length, type, flags, number of
+ * descriptors, one byte of zero, id. Both ends are on one machine, so integers are in its order.
+ *
+ * The parser is pure: it looks at what is there and says whether that is a frame, the beginning of
+ * one, or neither. The limit is checked as soon as the header is complete. */
+
+static gboolean
+is_known (guint8 type)
+{
+  return (type >= AIOPOOL_FRAME_CONFIG && type <= AIOPOOL_FRAME_TASK) ||
+         (type >= AIOPOOL_FRAME_HELLO && type <= AIOPOOL_FRAME_EMIT) ||
+         type == AIOPOOL_FRAME_REFUSE || type == AIOPOOL_FRAME_RELEASE ||
+         (type >= AIOPOOL_FRAME_CANCEL && type <= AIOPOOL_FRAME_TRIM) ||
+         type == AIOPOOL_FRAME_UNHEARD;
+}
+
+/* @frame_size is set once the header is complete: the bytes that the whole frame takes. */
+AiopoolFrameStatus
+aiopool_frame_parse (const guint8 *data,
+                     gsize         size,
+                     AiopoolFrame *frame,
+                     gsize        *frame_size)
+{
+  *frame_size = 0;
+  if (size < AIOPOOL_FRAME_HEADER_SIZE)
+    return AIOPOOL_FRAME_MORE;
+  memcpy (&frame->length, data, sizeof frame->length);
+  frame->type = data[4];
+  frame->flags = data[5];
+  frame->n_fds = data[6];
+  frame->reserved = data[7];
+  memcpy (&frame->id, data + 8, sizeof frame->id);
+  if (frame->length > AIOPOOL_FRAME_MAX_BODY || frame->n_fds > AIOPOOL_FRAME_MAX_FDS ||
+      frame->reserved != 0 || !is_known (frame->type))
+    return AIOPOOL_FRAME_BAD;
+  *frame_size = AIOPOOL_FRAME_HEADER_SIZE + AIOPOOL_FRAME_PAD (frame->length);
+  if (size < *frame_size)
+    return AIOPOOL_FRAME_MORE;
+  frame->body = data + AIOPOOL_FRAME_HEADER_SIZE;
+  return AIOPOOL_FRAME_OK;
+}
+
+void
+aiopool_frame_header (guint8  *out,
+                      guint8   type,
+                      guint8   flags,
+                      guint8   n_fds,
+                      guint64  id,
+                      guint32  length)
+{
+  memcpy (out, &length, sizeof length);
+  out[4] = type;
+  out[5] = flags;
+  out[6] = n_fds;
+  out[7] = 0;
+  memcpy (out + 8, &id, sizeof id);
+}

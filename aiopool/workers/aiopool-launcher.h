@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool/base/aiopool-version-macros.h"
+
+G_BEGIN_DECLS
+
+#define AIOPOOL_TYPE_LAUNCHER (aiopool_launcher_get_type ())
+AIOPOOL_AVAILABLE_IN_0_1
+G_DECLARE_FINAL_TYPE (AiopoolLauncher, aiopool_launcher, AIOPOOL, LAUNCHER, GObject)
+
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolLauncher *aiopool_launcher_new             (void);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolLauncher *aiopool_launcher_new_for_plugins (const char * const *plugins);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolLauncher *aiopool_launcher_new_for_argv    (const char * const *argv);
+AIOPOOL_AVAILABLE_IN_0_1
+void             aiopool_launcher_setenv          (AiopoolLauncher    *self,
+                                                   const char         *variable,
+                                                   const char         *value);
+AIOPOOL_AVAILABLE_IN_0_1
+void             aiopool_launcher_unsetenv        (AiopoolLauncher    *self,
+                                                   const char         *variable);
+AIOPOOL_AVAILABLE_IN_0_1
+void             aiopool_launcher_set_directory   (AiopoolLauncher    *self,
+                                                   const char         *directory);
+AIOPOOL_AVAILABLE_IN_0_1
+const char      *aiopool_launcher_get_directory   (AiopoolLauncher    *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void             aiopool_launcher_set_trusted     (AiopoolLauncher    *self,
+                                                   gboolean            trusted);
+AIOPOOL_AVAILABLE_IN_0_1
+gboolean         aiopool_launcher_get_trusted     (AiopoolLauncher    *self);
+
+G_END_DECLS

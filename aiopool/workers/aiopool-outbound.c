@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/workers/aiopool-outbound-private.h"
+
+#include "aiopool/base/aiopool-engine-private.h"
+#include "aiopool/wire/aiopool-channel-private.h"
+#include "aiopool/wire/aiopool-message-private.h"
+#include "aiopool/wire/aiopool-segment-private.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* The way of tasks to one worker: which are in flight, in which slots, and what is still to be
+ * written.
+ *
+ * add() gives an order a slot and puts its frame behind the others. A large argument is copied into
+ * shared memory first, by whoever pumps, outside the lock, in slices; one at a time, and nothing is
+ * added behind it meanwhile. An order that is settled while it runs is detached: its slot stays
+ * taken until the worker says that it is over.
+ *
+ * Slots and list: under the scheduler's lock. Writer and copying: the pumping thread's, which is
+ * also the one that calls add(). */
+
+#define SLICE_SIZE       (4 * 1024 * 1024) /* bytes copied before others get their turn */
+#define MAX_CALLER_COPY  (1024 * 1024)     /* bytes copied on a thread that is not the engine */
+
+typedef struct
+{
+  AiopoolOrder *order;      /* (unowned) (nullable) */
+  guint64       generation;
+  gboolean      is_taken;
+} Slot;
+
+struct _AiopoolOutbound
+{
+  AiopoolStatusPage   *page;     /* (unowned: the peer) */
+  AiopoolControl      *control;  /* (unowned: the peer) */
+  AiopoolWriter       *writer;   /* (owned) */
+  AiopoolSegmentStore *store;    /* (owned) */
+  gboolean             is_trusted;
+  Slot                *slots;    /* (owned) of AIOPOOL_STATUS_N_SLOTS */
+  guint16             *free;     /* (owned): stack of free slots */
+  guint                n_free;
+  guint                n_orders;
+  gsize                n_bytes;  /* of frames in flight */
+  AiopoolOrder        *first;    /* in the order sent */
+  AiopoolOrder        *last;
+  GByteArray          *known;    /* (owned): function numbers that were defined */
+  AiopoolOrder        *copied;   /* (nullable): the one whose argument is being copied; the
+                                  * scheduler pins it */
+  guint64              copied_id;
+  AiopoolSegment      *segment;
+  gsize                n_copied;
+};
+
+AiopoolOutbound *
+aiopool_outbound_new (int                data_fd,
+                      AiopoolStatusPage *page,
+                      AiopoolControl    *control,
+                      gboolean           is_trusted)
+{
+  AiopoolOutbound *self = g_new0 (AiopoolOutbound, 1);
+
+  self->page = page;
+  self->control = control;
+  self->is_trusted = is_trusted;
+  self->writer = aiopool_writer_new (data_fd);
+  self->store = aiopool_segment_store_new (is_trusted);
+  self->slots = g_new0 (Slot, AIOPOOL_STATUS_N_SLOTS);
+  self->free = g_new (guint16, AIOPOOL_STATUS_N_SLOTS);
+  self->known = g_byte_array_new ();
+  for (guint i = 0; i < AIOPOOL_STATUS_N_SLOTS; i++)
+    self->free[i] = (guint16) (AIOPOOL_STATUS_N_SLOTS - 1 - i);
+  self->n_free = AIOPOOL_STATUS_N_SLOTS;
+  return self;
+}
+
+void
+aiopool_outbound_free (AiopoolOutbound *self)
+{
+  aiopool_writer_free (self->writer);
+  aiopool_segment_store_free (self->store);
+  g_byte_array_unref (self->known);
+  g_free (self->slots);
+  g_free (self->free);
+  g_free (self);
+}
+
+/* Orders that are not settled. */
+guint
+aiopool_outbound_get_n_orders (AiopoolOutbound *self)
+{
+  return self->n_orders;
+}
+
+/* Slots taken, those of settled orders that still run included. */
+guint
+aiopool_outbound_get_n_slots (AiopoolOutbound *self)
+{
+  return AIOPOOL_STATUS_N_SLOTS - self->n_free;
+}
+
+gsize
+aiopool_outbound_get_n_bytes (AiopoolOutbound *self)
+{
+  return self->n_bytes;
+}
+
+AiopoolOrder *
+aiopool_outbound_get_last (AiopoolOutbound *self)
+{
+  return self->last;
+}
+
+AiopoolOrder *
+aiopool_outbound_get_first (AiopoolOutbound *self)
+{
+  return self->first;
+}
+
+/* The order whose argument is being copied, which must stay alive. */
+AiopoolOrder *
+aiopool_outbound_get_copied (AiopoolOutbound *self)
+{
+  return self->copied;
+}
+
+gboolean
+aiopool_outbound_can_add (AiopoolOutbound *self)
+{
+  return self->n_free > 0 && self->copied == NULL;
+}
+
+static guint64
+take_slot (AiopoolOutbound *self,
+           AiopoolOrder    *order)
+{
+  guint index = self->free[--self->n_free];
+  Slot *slot = &self->slots[index];
+
+  slot->order = order;
+  slot->is_taken = TRUE;
+  slot->generation++;
+  return slot->generation << 16 | index;
+}
+
+static void
+link_order (AiopoolOutbound *self,
+            AiopoolOrder    *order)
+{
+  order->previous = self->last;
+  order->next = NULL;
+  if (self->last != NULL)
+    self->last->next = order;
+  else
+    self->first = order;
+  self->last = order;
+  self->n_orders++;
+}
+
+static void
+unlink_order (AiopoolOutbound *self,
+              AiopoolOrder    *order)
+{
+  if (order->previous != NULL)
+    order->previous->next = order->next;
+  else
+    self->first = order->next;
+  if (order->next != NULL)
+    order->next->previous = order->previous;
+  else
+    self->last = order->previous;
+  order->previous = order->next = NULL;
+  order->peer = NULL;
+  self->n_orders--;
+}
+
+static gsize
+frame_bytes (const AiopoolSpec *spec)
+{
+  return 96 + MIN (spec->argument.size, AIOPOOL_INLINE_LIMIT);
+}
+
+static void
+define_function (AiopoolOutbound           *self,
+                 const AiopoolFunctionInfo *function)
+{
+  gsize size = strlen (function->name);
+  guint old = self->known->len;
+
+  if (function->number < old && self->known->data[function->number])
+    return;
+  if (function->number >= old)
+    {
+      g_byte_array_set_size (self->known, MAX (2 * old, function->number + 16));
+      memset (self->known->data + old, 0, self->known->len - old);
+    }
+  self->known->data[function->number] = TRUE;
+  aiopool_message_write_text (aiopool_writer_reserve (self->writer,
+                                                      aiopool_message_text_size (size)),
+                              AIOPOOL_FRAME_DEFINE, function->number, function->name, size);
+}
+
+/* Puts the frame behind the others. @fd: (transfer full): of a segment, or -1. */
+static void
+write_task (AiopoolOutbound    *self,
+            AiopoolOrder       *order,
+            guint64             id,
+            AiopoolTransport    transport,
+            guint64             segment_id,
+            int                 fd)
+{
+  const AiopoolSpec *spec = order->spec;
+  const AiopoolSpecOptions *options = spec->options;
+  AiopoolTaskMessage message = {
+    .function = order->function->number, .timeout = options->timeout
+  };
+  GUnixFDList *fds = options->fds != NULL ? g_object_ref (options->fds) : NULL;
+  guint n_fds;
+
+  message.argument.view = spec->argument;
+  message.argument.transport = transport;
+  message.argument.has_fd = fd >= 0;
+  message.argument.segment_id = segment_id;
+  if (options->keywords != NULL)
+    {
+      message.keywords = g_variant_get_data (options->keywords);
+      message.keywords_size = g_variant_get_size (options->keywords);
+    }
+  if (fd >= 0)
+    {
+      g_autoptr (GUnixFDList) task_fds = g_steal_pointer (&fds);
+      int n_task_fds = 0;
+      const int *array = task_fds != NULL ? g_unix_fd_list_peek_fds (task_fds, &n_task_fds) : NULL;
+
+      fds = g_unix_fd_list_new_from_array (&fd, 1);
+      for (int i = 0; i < n_task_fds; i++)
+        g_unix_fd_list_append (fds, array[i], NULL);
+    }
+  define_function (self, order->function);
+  n_fds = fds != NULL ? (guint) g_unix_fd_list_get_length (fds) : 0;
+  if (n_fds > 0)
+    aiopool_writer_attach (self->writer, g_steal_pointer (&fds));
+  aiopool_message_write_task (aiopool_writer_reserve (self->writer,
+                                                      aiopool_message_task_size (&message)),
+                              id, (guint8) n_fds, &message);
+  g_clear_object (&fds);
+}
+
+/* Returns TRUE if the argument must be copied first, and the order kept alive for that. */
+gboolean
+aiopool_outbound_add (AiopoolOutbound *self,
+                      AiopoolOrder    *order,
+                      gint64           now)
+{
+  guint64 id = take_slot (self, order);
+
+  order->id = id;
+  order->sent = now;
+  link_order (self, order);
+  self->n_bytes += frame_bytes (order->spec);
+  aiopool_status_page_set_sent (self->page, id);
+  if (order->spec->argument.size <= AIOPOOL_INLINE_LIMIT)
+    {
+      write_task (self, order, id, AIOPOOL_TRANSPORT_INLINE, 0, -1);
+      return FALSE;
+    }
+  self->copied = order;
+  self->copied_id = id;
+  self->n_copied = 0;
+  return TRUE;
+}
+
+/* Whether @id is in flight here; @order is NULL for one that was settled meanwhile. */
+gboolean
+aiopool_outbound_find (AiopoolOutbound  *self,
+                       guint64           id,
+                       AiopoolOrder    **order)
+{
+  guint index = AIOPOOL_TASK_ID_SLOT (id);
+
+  *order = NULL;
+  if (index >= AIOPOOL_STATUS_N_SLOTS || !self->slots[index].is_taken ||
+      self->slots[index].generation != id >> 16)
+    return FALSE;
+  *order = self->slots[index].order;
+  return TRUE;
+}
+
+/* The order with @id is over: its slot is free. */
+void
+aiopool_outbound_remove (AiopoolOutbound *self,
+                         guint64          id)
+{
+  Slot *slot = &self->slots[AIOPOOL_TASK_ID_SLOT (id)];
+
+  if (slot->order != NULL)
+    aiopool_outbound_detach (self, slot->order);
+  slot->is_taken = FALSE;
+  self->free[self->n_free++] = (guint16) AIOPOOL_TASK_ID_SLOT (id);
+}
+
+/* The order is settled; its slot stays taken. */
+void
+aiopool_outbound_detach (AiopoolOutbound *self,
+                         AiopoolOrder    *order)
+{
+  self->slots[AIOPOOL_TASK_ID_SLOT (order->id)].order = NULL;
+  self->n_bytes -= frame_bytes (order->spec);
+  unlink_order (self, order);
+}
+
+/* Takes an order back unless the worker has started it. */
+gboolean
+aiopool_outbound_revoke (AiopoolOutbound *self,
+                         AiopoolOrder    *order)
+{
+  guint64 id = order->id;
+
+  if (!aiopool_status_page_revoke (self->page, id))
+    return FALSE;
+  aiopool_outbound_remove (self, id);
+  order->id = 0;
+  return TRUE;
+}
+
+static void
+tell_forgotten (AiopoolOutbound *self)
+{
+  g_autoptr (GArray) forgotten = aiopool_segment_store_take_forgotten (self->store);
+
+  for (guint i = 0; forgotten != NULL && i < forgotten->len; i++)
+    aiopool_control_send (self->control, AIOPOOL_FRAME_RELEASE, AIOPOOL_SEGMENT_FORGET,
+                          g_array_index (forgotten, guint64, i), 0);
+}
+
+static gboolean
+finish_copy (AiopoolOutbound  *self,
+             GError          **error)
+{
+  AiopoolOrder *order = g_steal_pointer (&self->copied);
+  guint64 segment_id = self->segment->id;
+  int fd;
+
+  if (!aiopool_segment_store_finish (self->store, g_steal_pointer (&self->segment),
+                                     order->spec->argument.size, &fd, error))
+    return FALSE;
+  write_task (self, order, self->copied_id,
+              segment_id != 0 ? AIOPOOL_TRANSPORT_SEGMENT : AIOPOOL_TRANSPORT_MEMFD, segment_id,
+              fd);
+  tell_forgotten (self);
+  return TRUE;
+}
+
+/* Falls back to the stream when there is no shared memory to be had and the value is not huge. */
+static gboolean
+start_copy (AiopoolOutbound  *self,
+            GError          **error)
+{
+  g_autoptr (GError) local = NULL;
+  AiopoolOrder *order = self->copied;
+  gsize size = order->spec->argument.size;
+
+  self->segment = aiopool_segment_store_acquire (self->store, size, &local);
+  if (self->segment != NULL)
+    return TRUE;
+  self->copied = NULL;
+  if (size > AIOPOOL_FRAME_MAX_BODY / 2)
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  write_task (self, order, self->copied_id, AIOPOOL_TRANSPORT_INLINE, 0, -1);
+  return TRUE;
+}
+
+/* Copies a slice. Returns FLUSH_DONE when nothing is left to copy. */
+static AiopoolFlush
+copy_some (AiopoolOutbound  *self,
+           GError          **error)
+{
+  const AiopoolPayloadView *view = &self->copied->spec->argument;
+  gsize n = MIN (view->size - self->n_copied, SLICE_SIZE);
+
+  if (view->size > MAX_CALLER_COPY && !aiopool_engine_is_current ())
+    return AIOPOOL_FLUSH_ENGINE;
+  if (self->segment == NULL && !start_copy (self, error))
+    return AIOPOOL_FLUSH_DONE;
+  if (self->copied == NULL)
+    return AIOPOOL_FLUSH_DONE;
+  memcpy (self->segment->data + self->n_copied, (const guint8 *) view->data + self->n_copied, n);
+  self->n_copied += n;
+  if (self->n_copied < view->size)
+    return AIOPOOL_FLUSH_ENGINE;
+  finish_copy (self, error);
+  return AIOPOOL_FLUSH_DONE;
+}
+
+/* Writes what waits. With @error set the order that was being copied cannot be sent. */
+AiopoolFlush
+aiopool_outbound_flush (AiopoolOutbound  *self,
+                        GError          **error)
+{
+  if (self->copied != NULL)
+    {
+      AiopoolFlush flush = copy_some (self, error);
+
+      if (flush != AIOPOOL_FLUSH_DONE)
+        return flush;
+    }
+  switch (aiopool_writer_flush (self->writer))
+    {
+    case AIOPOOL_IO_OK:
+      return AIOPOOL_FLUSH_DONE;
+    case AIOPOOL_IO_AGAIN:
+      return AIOPOOL_FLUSH_BLOCKED;
+    case AIOPOOL_IO_END:
+    default:
+      return AIOPOOL_FLUSH_BROKEN;
+    }
+}
+
+void
+aiopool_outbound_release (AiopoolOutbound *self,
+                          guint64          segment_id)
+{
+  aiopool_segment_store_release (self->store, segment_id);
+}
+
+void
+aiopool_outbound_trim (AiopoolOutbound *self)
+{
+  aiopool_segment_store_trim (self->store);
+  tell_forgotten (self);
+}

@@ -1,0 +1,730 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/workers/aiopool-peer-private.h"
+
+#include "aiopool/base/aiopool-engine-private.h"
+#include "aiopool/base/aiopool-error.h"
+#include "aiopool/base/aiopool-fd-private.h"
+#include "aiopool/wire/aiopool-channel-private.h"
+#include "aiopool/wire/aiopool-segment-private.h"
+#include "aiopool/workers/aiopool-inbound-private.h"
+#include "aiopool/workers/aiopool-stderr-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The parent's side of one worker process, from start to end.
+ *
+ *   STARTING -> IDLE <-> BUSY -> CLOSING -> DEAD        (any of them -> DEAD)
+ *
+ * Only a HELLO makes it IDLE. CLOSING gets no more tasks: it was asked to go, or is being killed.
+ * DEAD comes only from the process itself: not from the end of its socket, which a grandchild may
+ * hold open, and a socket that ends while the process lives gets it killed. When the process is
+ * gone, what the socket and the outbox still hold is read first.
+ *
+ * Threads: the engine's, but for what the header says. The scheduler's lock guards the state, the
+ * pump flags, the escalations and the outbound's orders; only set_state() writes the state. */
+
+typedef struct
+{
+  guint64 id;
+  gint64  term_at; /* monotonic microseconds, 0 once done */
+  gint64  kill_at;
+} Escalation;
+
+struct _AiopoolPeer
+{
+  int                     ref_count; /* atomic */
+  guint                   number;
+  AiopoolWorkerState      state;     /* under lock; only set_state() writes it */
+  const AiopoolPeerOwner *owner_class;
+  gpointer                owner;     /* (unowned: outlives its peers) */
+  GMutex                 *lock;      /* (unowned: the owner's) */
+  AiopoolPeerLimits       limits;
+  gboolean                is_trusted;
+
+  GSubprocess            *process;   /* (owned) */
+  int                     pid;
+  guint64                 nonce;
+  int                     data_fd;   /* (owned) */
+  AiopoolWatch            data_watch;
+  AiopoolStatusPage      *page;      /* (owned) */
+  AiopoolStderr          *standard_error; /* (owned) */
+  AiopoolControl         *control;   /* (owned) */
+  AiopoolOutbound        *outbound;  /* (owned) */
+  AiopoolInbound         *inbound;   /* (owned) */
+  AiopoolAlarm           *alarm;     /* (owned) */
+  GError                 *failure;   /* (owned) (nullable): why it is being killed; engine only */
+  int                     is_gone;   /* atomic: the process was reaped */
+
+  gint64                  start_by;  /* under lock: 0 for none */
+  gint64                  term_at;
+  gint64                  kill_at;
+  GArray                 *escalations; /* (owned) of Escalation; under lock */
+  gboolean                is_pumping;  /* under lock: a thread is in the outbound's flush */
+  gboolean                pump_again;
+  guint                   n_done;
+  gint64                  idle_since;
+};
+
+static void
+set_state (AiopoolPeer       *self,
+           AiopoolWorkerState state)
+{
+  static const guint allowed[] = {
+    [AIOPOOL_WORKER_STARTING] = 1u << AIOPOOL_WORKER_IDLE | 1u << AIOPOOL_WORKER_CLOSING |
+                                1u << AIOPOOL_WORKER_DEAD,
+    [AIOPOOL_WORKER_IDLE] = 1u << AIOPOOL_WORKER_BUSY | 1u << AIOPOOL_WORKER_CLOSING |
+                            1u << AIOPOOL_WORKER_DEAD,
+    [AIOPOOL_WORKER_BUSY] = 1u << AIOPOOL_WORKER_IDLE | 1u << AIOPOOL_WORKER_CLOSING |
+                            1u << AIOPOOL_WORKER_DEAD,
+    [AIOPOOL_WORKER_CLOSING] = 1u << AIOPOOL_WORKER_DEAD,
+    [AIOPOOL_WORKER_DEAD] = 0,
+  };
+
+  if (self->state == state)
+    return;
+  g_assert (allowed[self->state] & (1u << state));
+  if (state != AIOPOOL_WORKER_BUSY && self->state != AIOPOOL_WORKER_BUSY)
+    g_debug ("worker %u (%d): state %d -> %d", self->number, self->pid, self->state, state);
+  if (state == AIOPOOL_WORKER_IDLE)
+    self->idle_since = g_get_monotonic_time ();
+  self->state = state;
+}
+
+/* The whole group: the shim made the worker the leader of its own. Before that, the process. */
+static void
+send_signal (AiopoolPeer *self,
+             int          number)
+{
+  if (g_atomic_int_get (&self->is_gone))
+    return;
+  g_debug ("worker %u (%d): signal %d", self->number, self->pid, number);
+  if (kill (-self->pid, number) != 0)
+    g_subprocess_send_signal (self->process, number);
+}
+
+static void
+earliest (gint64 *when,
+          gint64  other)
+{
+  if (other > 0 && (*when < 0 || other < *when))
+    *when = other;
+}
+
+static void
+arm (AiopoolPeer *self)
+{
+  gint64 when = -1;
+
+  earliest (&when, self->start_by);
+  earliest (&when, self->term_at);
+  earliest (&when, self->kill_at);
+  for (guint i = 0; i < self->escalations->len; i++)
+    {
+      Escalation *escalation = &g_array_index (self->escalations, Escalation, i);
+
+      earliest (&when, escalation->term_at);
+      earliest (&when, escalation->kill_at);
+    }
+  aiopool_alarm_set (self->alarm, when);
+}
+
+static gboolean
+take_due (gint64 *when,
+          gint64  now)
+{
+  if (*when == 0 || *when > now)
+    return FALSE;
+  *when = 0;
+  return TRUE;
+}
+
+/* Which signal is due; SIGKILL before SIGTERM. */
+static int
+due_signal (AiopoolPeer *self,
+            gint64       now)
+{
+  gboolean is_term = take_due (&self->term_at, now);
+  gboolean is_kill = take_due (&self->kill_at, now);
+
+  for (guint i = 0; i < self->escalations->len; i++)
+    {
+      Escalation *escalation = &g_array_index (self->escalations, Escalation, i);
+
+      is_term |= take_due (&escalation->term_at, now);
+      is_kill |= take_due (&escalation->kill_at, now);
+    }
+  return is_kill ? SIGKILL : is_term ? SIGTERM : 0;
+}
+
+static void
+on_alarm (gpointer owner)
+{
+  AiopoolPeer *self = owner;
+  gint64 now = g_get_monotonic_time ();
+  gboolean is_late;
+  int number;
+
+  g_mutex_lock (self->lock);
+  is_late = take_due (&self->start_by, now);
+  number = due_signal (self, now);
+  arm (self);
+  g_mutex_unlock (self->lock);
+  if (is_late)
+    aiopool_peer_fail (self, AIOPOOL_POOL_ERROR_START_TIMED_OUT,
+                       "A worker did not report within %.3f seconds of its start",
+                       (double) self->limits.start_timeout / G_USEC_PER_SEC);
+  else if (number != 0)
+    send_signal (self, number);
+}
+
+/* Kills the worker for a fault of its own. @code is of the pool's domain for one that starts and of
+ * the task's domain for one that runs. On the engine thread. */
+void
+aiopool_peer_fail (AiopoolPeer *self,
+                   int          code,
+                   const char  *format,
+                   ...)
+{
+  va_list arguments;
+  gboolean has_started;
+
+  if (self->failure != NULL)
+    return;
+  g_mutex_lock (self->lock);
+  has_started = self->state != AIOPOOL_WORKER_STARTING;
+  if (self->state != AIOPOOL_WORKER_DEAD)
+    set_state (self, AIOPOOL_WORKER_CLOSING);
+  self->start_by = 0;
+  g_mutex_unlock (self->lock);
+  va_start (arguments, format);
+  self->failure = g_error_new_valist (has_started ? AIOPOOL_TASK_ERROR : AIOPOOL_POOL_ERROR, code,
+                                      format, arguments);
+  va_end (arguments);
+  g_debug ("worker %u (%d): %s", self->number, self->pid, self->failure->message);
+  send_signal (self, SIGKILL);
+}
+
+static void
+on_hello (gpointer                   owner,
+          const AiopoolHelloMessage *hello)
+{
+  AiopoolPeer *self = owner;
+  gboolean is_ready;
+
+  if (hello->version != AIOPOOL_PROTOCOL_VERSION)
+    {
+      aiopool_peer_fail (self, AIOPOOL_POOL_ERROR_START_FAILED,
+                         "The worker speaks version %u of the protocol; this library speaks %d",
+                         hello->version, AIOPOOL_PROTOCOL_VERSION);
+      return;
+    }
+  if (hello->nonce != self->nonce)
+    {
+      aiopool_peer_fail (self, AIOPOOL_POOL_ERROR_START_FAILED,
+                         "The worker did not give the word it was started with");
+      return;
+    }
+  g_mutex_lock (self->lock);
+  is_ready = self->state == AIOPOOL_WORKER_STARTING;
+  if (is_ready)
+    set_state (self, AIOPOOL_WORKER_IDLE);
+  self->start_by = 0;
+  arm (self);
+  g_mutex_unlock (self->lock);
+  if (is_ready)
+    self->owner_class->ready (self->owner, self);
+}
+
+static void
+on_refuse (gpointer    owner,
+           guint64     code,
+           const char *text)
+{
+  aiopool_peer_fail (owner,
+                     code == AIOPOOL_POOL_ERROR_NOT_A_WORKER ? AIOPOOL_POOL_ERROR_NOT_A_WORKER
+                                                             : AIOPOOL_POOL_ERROR_START_FAILED,
+                     "%s", text);
+}
+
+static void
+on_events (gpointer      owner,
+           AiopoolEvent *events,
+           guint         n_events)
+{
+  AiopoolPeer *self = owner;
+
+  self->owner_class->events (self->owner, self, events, n_events);
+}
+
+static const AiopoolInboundOwner inbound_owner = { on_hello, on_refuse, on_events };
+
+static void
+report_bad_frame (AiopoolPeer  *self,
+                  const GError *error)
+{
+  aiopool_peer_fail (self, error->domain == AIOPOOL_TASK_ERROR ? AIOPOOL_TASK_ERROR_PROTOCOL
+                                                              : AIOPOOL_POOL_ERROR_START_FAILED,
+                     "The worker broke the protocol: %s", error->message);
+}
+
+/* The worker closed its socket. If it is not about to end it is of no use any more. */
+static void
+on_hang_up (AiopoolPeer *self)
+{
+  gboolean is_closing;
+
+  aiopool_watch_remove (&self->data_watch);
+  g_mutex_lock (self->lock);
+  is_closing = self->state == AIOPOOL_WORKER_CLOSING;
+  g_mutex_unlock (self->lock);
+  if (!is_closing && !g_atomic_int_get (&self->is_gone))
+    g_subprocess_send_signal (self->process, SIGKILL);
+}
+
+static void
+on_data (AiopoolWatch *watch,
+         guint32       events)
+{
+  AiopoolPeer *self = aiopool_peer_ref (watch->owner);
+  g_autoptr (GError) error = NULL;
+
+  if ((events & EPOLLOUT) != 0)
+    {
+      aiopool_watch_set_events (watch, EPOLLIN);
+      self->owner_class->writable (self->owner, self);
+    }
+  if ((events & ~(guint32) EPOLLOUT) != 0)
+    {
+      if (!aiopool_inbound_read (self->inbound, self->failure != NULL, &error))
+        on_hang_up (self);
+      if (error != NULL)
+        report_bad_frame (self, error);
+    }
+  aiopool_peer_unref (self);
+}
+
+static gboolean
+on_control_frame (gpointer            owner,
+                  const AiopoolFrame *frame)
+{
+  AiopoolPeer *self = owner;
+
+  if (frame != NULL && frame->type == AIOPOOL_FRAME_RELEASE && frame->length == 0)
+    {
+      if ((frame->flags & AIOPOOL_SEGMENT_FORGET) != 0)
+        aiopool_inbound_forget (self->inbound, frame->id);
+      else
+        aiopool_outbound_release (self->outbound, frame->id);
+      return TRUE;
+    }
+  if (frame != NULL && frame->type == AIOPOOL_FRAME_UNHEARD && frame->length == 0)
+    {
+      self->owner_class->unheard (self->owner, self, frame->id);
+      return TRUE;
+    }
+  aiopool_peer_fail (self, AIOPOOL_TASK_ERROR_PROTOCOL,
+                     "The worker broke the protocol: a frame that has no place on its control "
+                     "socket");
+  return FALSE;
+}
+
+static GError *
+describe_end (AiopoolPeer *self,
+              gboolean     was_starting)
+{
+  GQuark domain = was_starting ? AIOPOOL_POOL_ERROR : AIOPOOL_TASK_ERROR;
+  int code = was_starting ? (int) AIOPOOL_POOL_ERROR_START_FAILED
+                          : (int) AIOPOOL_TASK_ERROR_CRASHED;
+
+  if (self->failure != NULL)
+    return g_steal_pointer (&self->failure);
+  if (g_subprocess_get_if_signaled (self->process))
+    {
+      int number = g_subprocess_get_term_sig (self->process);
+
+      return g_error_new (domain, code, "Worker %d was killed by signal %d (%s)%s", self->pid,
+                          number, g_strsignal (number),
+                          number == SIGKILL ? "; if nobody sent it, memory may have run out" : "");
+    }
+  return g_error_new (domain, code, "Worker %d ended %swith exit status %d", self->pid,
+                      was_starting ? "before it reported, " : "",
+                      g_subprocess_get_exit_status (self->process));
+}
+
+/* Everything that the worker managed to say is read before anybody hears of its end. */
+static void
+read_the_rest (AiopoolPeer *self)
+{
+  g_autoptr (GError) error = NULL;
+  const guint8 *rest;
+  gsize size;
+
+  aiopool_watch_remove (&self->data_watch);
+  while (aiopool_inbound_read (self->inbound, self->failure != NULL, &error) && error == NULL)
+    {
+      if (!aiopool_inbound_has_more (self->inbound))
+        break;
+    }
+  size = aiopool_status_page_get_rest (self->page, aiopool_inbound_get_total (self->inbound),
+                                       &rest);
+  if (error == NULL && size > 0)
+    aiopool_inbound_feed (self->inbound, rest, size, self->failure != NULL, &error);
+  if (error != NULL)
+    report_bad_frame (self, error);
+  aiopool_stderr_drain (self->standard_error);
+}
+
+static void
+on_process_ended (GObject      *object,
+                  GAsyncResult *result,
+                  gpointer      user_data)
+{
+  AiopoolPeer *self = user_data;
+  g_autoptr (GError) why = NULL;
+  g_autofree char *last_lines = NULL;
+  gboolean was_starting;
+
+  g_subprocess_wait_finish (self->process, result, NULL);
+  g_atomic_int_set (&self->is_gone, TRUE);
+  read_the_rest (self);
+  g_mutex_lock (self->lock);
+  was_starting = self->state == AIOPOOL_WORKER_STARTING;
+  set_state (self, AIOPOOL_WORKER_DEAD);
+  self->start_by = self->term_at = self->kill_at = 0;
+  g_array_set_size (self->escalations, 0);
+  arm (self);
+  g_mutex_unlock (self->lock);
+  why = describe_end (self, was_starting);
+  last_lines = aiopool_stderr_dup_tail (self->standard_error, 10);
+  self->owner_class->ended (self->owner, self, why, last_lines);
+  aiopool_peer_unref (self);
+}
+
+static gboolean
+open_sockets (AiopoolPeer       *self,
+              AiopoolLaunchFds  *fds,
+              int               *control,
+              GError           **error)
+{
+  int data[2] = { -1, -1 };
+  int other[2] = { -1, -1 };
+
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, data) != 0 ||
+      socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, other) != 0)
+    {
+      g_set_error (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_START_FAILED,
+                   "Cannot make sockets for a worker: %s", g_strerror (errno));
+      aiopool_clear_fd (&data[0]);
+      aiopool_clear_fd (&data[1]);
+      return FALSE;
+    }
+  self->data_fd = data[0];
+  fds->data = data[1];
+  *control = other[0];
+  fds->control = other[1];
+  return TRUE;
+}
+
+static gboolean
+open_all (AiopoolPeer       *self,
+          AiopoolLaunchFds  *fds,
+          GError           **error)
+{
+  int control;
+
+  if ((self->page = aiopool_status_page_new (&fds->status, error)) == NULL)
+    return FALSE;
+  if ((self->standard_error = aiopool_stderr_new (&fds->standard_error, error)) == NULL)
+    return FALSE;
+  if (!open_sockets (self, fds, &control, error))
+    return FALSE;
+  self->control = aiopool_control_new (control, on_control_frame, self);
+  self->outbound = aiopool_outbound_new (self->data_fd, self->page, self->control,
+                                         self->is_trusted);
+  self->inbound = aiopool_inbound_new (self->data_fd, self->control, self->is_trusted,
+                                       self->limits.max_result_size, &inbound_owner, self);
+  return TRUE;
+}
+
+static void
+send_config (AiopoolPeer *self)
+{
+  AiopoolConfigMessage config = {
+    .version_min = AIOPOOL_PROTOCOL_VERSION,
+    .version_max = AIOPOOL_PROTOCOL_VERSION,
+    .max_result_size = self->limits.max_result_size,
+    .is_trusted = (guint32) self->is_trusted,
+    .tasks_per_worker = self->limits.tasks_per_worker,
+  };
+  guint8 frame[AIOPOOL_FRAME_HEADER_SIZE + AIOPOOL_FRAME_PAD (sizeof config)];
+  gsize sent;
+
+  aiopool_message_write_config (frame, &config);
+  aiopool_channel_send (self->data_fd, frame, sizeof frame, NULL, &sent);
+}
+
+static void
+close_launch_fds (AiopoolLaunchFds *fds)
+{
+  aiopool_clear_fd (&fds->data);
+  aiopool_clear_fd (&fds->control);
+  aiopool_clear_fd (&fds->status);
+  aiopool_clear_fd (&fds->standard_error);
+}
+
+static void
+watch_process (AiopoolPeer *self)
+{
+  const char *identifier = g_subprocess_get_identifier (self->process);
+
+  self->pid = identifier != NULL ? atoi (identifier) : 0;
+  aiopool_watch_add (&self->data_watch, self->data_fd, EPOLLIN);
+  if (self->limits.start_timeout > 0)
+    self->start_by = g_get_monotonic_time () + self->limits.start_timeout;
+  arm (self);
+  g_subprocess_wait_async (self->process, NULL, on_process_ended, aiopool_peer_ref (self));
+  g_debug ("worker %u (%d): started", self->number, self->pid);
+}
+
+/* On the engine thread, without the lock. */
+AiopoolPeer *
+aiopool_peer_start (AiopoolLauncher         *launcher,
+                    const AiopoolPeerLimits *limits,
+                    guint                    number,
+                    const AiopoolPeerOwner  *owner_class,
+                    gpointer                 owner,
+                    GMutex                  *lock,
+                    GError                 **error)
+{
+  AiopoolPeer *self = g_new0 (AiopoolPeer, 1);
+  AiopoolLaunchFds fds = { -1, -1, -1, -1 };
+
+  self->ref_count = 1;
+  self->number = number;
+  self->owner_class = owner_class;
+  self->owner = owner;
+  self->lock = lock;
+  self->limits = *limits;
+  self->is_trusted = aiopool_launcher_get_trusted (launcher);
+  self->nonce = (guint64) g_random_int () << 32 | g_random_int ();
+  self->data_fd = -1;
+  self->escalations = g_array_new (FALSE, FALSE, sizeof (Escalation));
+  self->alarm = aiopool_alarm_new (on_alarm, self);
+  aiopool_watch_init (&self->data_watch, on_data, self);
+  if (open_all (self, &fds, error))
+    {
+      send_config (self);
+      self->process = aiopool_launcher_spawn (launcher, &fds, self->nonce, error);
+    }
+  else
+    close_launch_fds (&fds);
+  if (self->process == NULL)
+    {
+      aiopool_peer_unref (self);
+      return NULL;
+    }
+  watch_process (self);
+  return self;
+}
+
+static void
+peer_free (gpointer data)
+{
+  AiopoolPeer *self = data;
+
+  aiopool_watch_remove (&self->data_watch);
+  aiopool_alarm_free (self->alarm);
+  g_clear_pointer (&self->inbound, aiopool_inbound_free);
+  g_clear_pointer (&self->outbound, aiopool_outbound_free);
+  g_clear_pointer (&self->control, aiopool_control_free);
+  g_clear_pointer (&self->standard_error, aiopool_stderr_free);
+  g_clear_pointer (&self->page, aiopool_status_page_free);
+  g_clear_object (&self->process);
+  g_clear_error (&self->failure);
+  g_array_unref (self->escalations);
+  aiopool_clear_fd (&self->data_fd);
+  g_free (self);
+}
+
+AiopoolPeer *
+aiopool_peer_ref (AiopoolPeer *self)
+{
+  g_atomic_int_inc (&self->ref_count);
+  return self;
+}
+
+/* It is freed by the engine, after every event that may still name it. */
+void
+aiopool_peer_unref (AiopoolPeer *self)
+{
+  if (g_atomic_int_dec_and_test (&self->ref_count))
+    aiopool_engine_post (peer_free, self);
+}
+
+guint
+aiopool_peer_get_number (AiopoolPeer *self)
+{
+  return self->number;
+}
+
+int
+aiopool_peer_get_pid (AiopoolPeer *self)
+{
+  return self->pid;
+}
+
+AiopoolStatusPage *
+aiopool_peer_get_page (AiopoolPeer *self)
+{
+  return self->page;
+}
+
+AiopoolControl *
+aiopool_peer_get_control (AiopoolPeer *self)
+{
+  return self->control;
+}
+
+AiopoolOutbound *
+aiopool_peer_get_outbound (AiopoolPeer *self)
+{
+  return self->outbound;
+}
+
+AiopoolWorkerState
+aiopool_peer_get_state (AiopoolPeer *self)
+{
+  return self->state;
+}
+
+void
+aiopool_peer_set_busy (AiopoolPeer *self,
+                       gboolean     is_busy)
+{
+  if (self->state == AIOPOOL_WORKER_IDLE || self->state == AIOPOOL_WORKER_BUSY)
+    set_state (self, is_busy ? AIOPOOL_WORKER_BUSY : AIOPOOL_WORKER_IDLE);
+}
+
+/* TRUE for the one thread that may add and flush; another one makes it go round again. */
+gboolean
+aiopool_peer_begin_pump (AiopoolPeer *self)
+{
+  if (self->is_pumping)
+    {
+      self->pump_again = TRUE;
+      return FALSE;
+    }
+  self->is_pumping = TRUE;
+  self->pump_again = FALSE;
+  return TRUE;
+}
+
+/* FALSE if it has to go round again. */
+gboolean
+aiopool_peer_end_pump (AiopoolPeer *self)
+{
+  if (self->pump_again)
+    {
+      self->pump_again = FALSE;
+      return FALSE;
+    }
+  self->is_pumping = FALSE;
+  return TRUE;
+}
+
+/* Asks an idle worker to go. */
+void
+aiopool_peer_close (AiopoolPeer *self)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (self->state == AIOPOOL_WORKER_CLOSING || self->state == AIOPOOL_WORKER_DEAD)
+    return;
+  set_state (self, AIOPOOL_WORKER_CLOSING);
+  shutdown (self->data_fd, SHUT_WR);
+  self->start_by = 0;
+  self->term_at = now + self->limits.grace_period;
+  self->kill_at = now + 2 * self->limits.grace_period;
+  arm (self);
+}
+
+/* Makes a worker go, whatever it does. */
+void
+aiopool_peer_terminate (AiopoolPeer *self)
+{
+  if (self->state == AIOPOOL_WORKER_DEAD)
+    return;
+  set_state (self, AIOPOOL_WORKER_CLOSING);
+  shutdown (self->data_fd, SHUT_WR);
+  self->start_by = self->term_at = 0;
+  self->kill_at = g_get_monotonic_time () + self->limits.grace_period;
+  arm (self);
+  send_signal (self, SIGTERM);
+}
+
+/* The task with @id was told to stop: SIGTERM after half the grace period, SIGKILL at its end. */
+void
+aiopool_peer_escalate (AiopoolPeer *self,
+                       guint64      id)
+{
+  gint64 now = g_get_monotonic_time ();
+  Escalation escalation = { id, now + self->limits.grace_period / 2,
+                            now + self->limits.grace_period };
+
+  g_array_append_val (self->escalations, escalation);
+  arm (self);
+}
+
+/* The task with @id is over. */
+void
+aiopool_peer_settle_down (AiopoolPeer *self,
+                          guint64      id)
+{
+  guint old = self->escalations->len;
+
+  for (guint i = old; i > 0; i--)
+    {
+      if (g_array_index (self->escalations, Escalation, i - 1).id == id)
+        g_array_remove_index_fast (self->escalations, i - 1);
+    }
+  if (self->escalations->len != old)
+    arm (self);
+}
+
+guint
+aiopool_peer_get_n_done (AiopoolPeer *self)
+{
+  return self->n_done;
+}
+
+void
+aiopool_peer_add_done (AiopoolPeer *self)
+{
+  self->n_done++;
+}
+
+gint64
+aiopool_peer_get_idle_since (AiopoolPeer *self)
+{
+  return self->idle_since;
+}
+
+void
+aiopool_peer_wait_writable (AiopoolPeer *self)
+{
+  aiopool_watch_set_events (&self->data_watch, EPOLLIN | EPOLLOUT);
+}
+
+void
+aiopool_peer_raise_term (AiopoolPeer *self)
+{
+  send_signal (self, SIGTERM);
+}
