@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "aiopool/cli/aiopool-cli-private.h"
+
+#include <unistd.h>
+
+#include "aiopool/cli/aiopool-cli-feeder-private.h"
+#include "aiopool/cli/aiopool-cli-json-private.h"
+
+/* aiopool map: a function of a plug-in, called with each item. */
+
+#define N_PER_WORKER 64
+#define N_HELD 1024
+
+static const char help[] =
+  "Usage: aiopool map [OPTION...] FUNCTION [ITEM...]\n"
+  "\n"
+  "Calls a function with each item, in worker processes. FUNCTION is PLUGIN.so:NAME,\n"
+  "or a NAME of the stock plug-in: echo, sha256, sha1, md5, sleep, command. Without\n"
+  "ITEM, every line of standard input is an item.\n"
+  "\n"
+  "  -j, --jobs=N        Number of workers (default: number of processors)\n"
+  "  -u, --unordered     Print results as they come, not in the order of the items\n"
+  "      --json          Print one JSON object a line, for failed items too\n"
+  "  -0, --null          Items of standard input end with NUL, not with a newline\n"
+  "      --timeout=S     Longest time in seconds for one item, from its start\n"
+  "      --bar           Show progress, if standard error is a terminal\n"
+  "  -h, --help          Print this\n"
+  "\n"
+  "Exit status: 0; 1 if an item failed; 2 wrong usage; 125 other trouble.\n";
+
+static const char letters[] = { 'j', 'u', CLI_OPTION_JSON, '0', CLI_OPTION_TIMEOUT, CLI_OPTION_BAR,
+                                'h', '\0' };
+
+typedef struct
+{
+  CliOptions options;
+  char      *plugin;    /* (owned) path */
+  char      *function;  /* (owned) */
+} Map;
+
+static void
+clear_map (Map *map)
+{
+  g_free (map->plugin);
+  g_free (map->function);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Map, clear_map)
+
+/* --- the task --------------------------------------------------------------------------------- */
+
+static AiopoolTask *
+make_task (const CliItem *item,
+           gpointer       user_data)
+{
+  const Map *map = user_data;
+
+  if (g_utf8_validate_len (item->bytes, item->length, NULL))
+    return aiopool_task_new (map->function, g_variant_new ("(s)", item->bytes));
+
+  return aiopool_task_new (map->function, g_variant_new ("(^ay)", item->bytes));
+}
+
+/* --- lines of text ---------------------------------------------------------------------------- */
+
+/* A tuple of one reads better without its parentheses. */
+static GVariant *
+dup_content (GVariant *result)
+{
+  if (g_variant_is_of_type (result, G_VARIANT_TYPE ("(*)")))
+    return g_variant_get_child_value (result, 0);
+
+  return g_variant_ref (result);
+}
+
+static void
+print_bytes (CliOutput *output,
+             GVariant  *value)
+{
+  gsize length = 0;
+  const char *bytes = g_variant_get_fixed_array (value, &length, 1);
+
+  if (length > 0 && bytes[length - 1] == '\0')
+    length--;
+  if (length > 0)
+    cli_output_write (output, bytes, length);
+  cli_output_write (output, "\n", 1);
+}
+
+static void
+print_result (CliOutput *output,
+              GVariant  *result)
+{
+  g_autoptr (GVariant) content = dup_content (result);
+  g_autofree char *text = NULL;
+
+  if (g_variant_is_of_type (content, G_VARIANT_TYPE_STRING))
+    cli_output_write_line (output, g_variant_get_string (content, NULL));
+  else if (g_variant_is_of_type (content, G_VARIANT_TYPE_BYTESTRING))
+    print_bytes (output, content);
+  else
+    {
+      text = g_variant_print (content, FALSE);
+      cli_output_write_line (output, text);
+    }
+}
+
+static gboolean
+print_text (CliOutput     *output,
+            const CliItem *item,
+            AiopoolFuture *future,
+            GVariant      *result,
+            const GError  *error,
+            gpointer       user_data)
+{
+  g_autofree char *shown = NULL;
+
+  if (error == NULL)
+    {
+      print_result (output, result);
+      return TRUE;
+    }
+
+  shown = cli_dup_shown (item->bytes, item->length);
+  cli_output_flush (output);
+  cli_print_error ("item '%s': %s", shown, error->message);
+  return FALSE;
+}
+
+/* --- lines of JSON ---------------------------------------------------------------------------- */
+
+static void
+append_member (GString    *json,
+               const char *name)
+{
+  g_string_append_printf (json, "%s\"%s\":", json->len > 1 ? "," : "", name);
+}
+
+static void
+append_item (GString       *json,
+             const CliItem *item)
+{
+  append_member (json, "item");
+  if (cli_json_append_string (json, item->bytes, item->length))
+    return;
+
+  append_member (json, "item_bytes");
+  cli_json_append_base64 (json, item->bytes, item->length);
+}
+
+static void
+append_error (GString      *json,
+              const GError *error)
+{
+  const char *domain = g_quark_to_string (error->domain);
+
+  append_member (json, "error");
+  cli_json_append_string (json, error->message, strlen (error->message));
+  append_member (json, "domain");
+  cli_json_append_string (json, domain, strlen (domain));
+  append_member (json, "code");
+  g_string_append_printf (json, "%d", error->code);
+}
+
+static void
+append_seconds (GString       *json,
+                AiopoolFuture *future)
+{
+  double seconds = future != NULL ? aiopool_future_get_run_time (future) : 0;
+  char text[64];
+
+  append_member (json, "seconds");
+  g_string_append (json, g_ascii_formatd (text, sizeof text, "%.6f", MAX (seconds, 0)));
+}
+
+static gboolean
+print_json (CliOutput     *output,
+            const CliItem *item,
+            AiopoolFuture *future,
+            GVariant      *result,
+            const GError  *error,
+            gpointer       user_data)
+{
+  g_autoptr (GString) json = g_string_new ("{");
+
+  append_item (json, item);
+  if (error != NULL)
+    append_error (json, error);
+  else
+    {
+      append_member (json, "result");
+      cli_json_append_variant (json, result);
+    }
+  append_seconds (json, future);
+  g_string_append_c (json, '}');
+  cli_output_write_line (output, json->str);
+  return error == NULL;
+}
+
+/* --- the command ------------------------------------------------------------------------------ */
+
+static gboolean
+parse_function (Map        *map,
+                const char *text,
+                GError    **error)
+{
+  const char *colon = text != NULL ? strrchr (text, ':') : NULL;
+  g_autofree char *plugin = NULL;
+
+  if (text == NULL || *text == '\0' || colon == text || (colon != NULL && colon[1] == '\0') ||
+      !g_utf8_validate (colon != NULL ? colon : text, -1, NULL))
+    {
+      g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                           "map needs a function: PLUGIN.so:NAME, or a NAME of the stock plug-in");
+      return FALSE;
+    }
+
+  plugin = colon != NULL ? g_strndup (text, colon - text) : NULL;
+  map->plugin = plugin != NULL ? cli_dup_plugin_path (plugin)
+                               : g_build_filename (cli_get_plugin_dir (), "stock.so", NULL);
+  map->function = g_strdup (colon != NULL ? colon + 1 : text);
+  return cli_check_plugin (map->plugin, error);
+}
+
+static CliExit
+run_map (Map   *map,
+         char **words)
+{
+  g_autoptr (CliItems) items = NULL;
+  guint64 n_failed = 0;
+  CliExit status = CLI_EXIT_OK;
+  CliWork work = {
+    .options = &map->options,
+    .plugin = map->plugin,
+    .is_ordered = !map->options.is_unordered,
+    .n_per_worker = N_PER_WORKER,
+    .n_held = N_HELD,
+    .make_task = make_task,
+    .print = map->options.is_json ? print_json : print_text,
+    .user_data = map,
+  };
+
+  if (words[0] != NULL)
+    items = cli_items_new_for_words (words);
+  else
+    items = cli_items_new_for_fd (STDIN_FILENO, map->options.is_nul ? '\0' : '\n');
+
+  work.items = items;
+  status = cli_feeder_run (&work, &n_failed);
+  return status == CLI_EXIT_OK && n_failed > 0 ? CLI_EXIT_FAILED : status;
+}
+
+CliExit
+cli_map (int    argc,
+         char **argv)
+{
+  g_auto (Map) map = { 0 };
+  g_autoptr (GError) error = NULL;
+  int first = 0;
+
+  if (cli_parse_options (letters, help, &map.options, argc, argv, &first, &error) &&
+      parse_function (&map, argv[first], &error))
+    return run_map (&map, argv + first + 1);
+
+  cli_print_error ("%s", error->message);
+  return CLI_EXIT_USAGE;
+}

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion for aiopool
+
+# The index of the first word after the command that is not an option or its value.
+_aiopool_first_word ()
+{
+  local i
+
+  for ((i = 2; i < COMP_CWORD; i++)); do
+    case "${COMP_WORDS[i]}" in
+      -j|--jobs|--timeout) ((i++)) ;;
+      -*|=) ;;
+      *) break ;;
+    esac
+  done
+  ((i > COMP_CWORD)) && i=$COMP_CWORD
+  echo "$i"
+}
+
+_aiopool_files ()
+{
+  local IFS=$'\n'
+
+  compopt -o filenames 2>/dev/null
+  COMPREPLY+=($(compgen -f -- "$1"))
+}
+
+_aiopool ()
+{
+  local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}"
+  local common='-j --jobs --bar -0 --null --timeout --help'
+  local functions='echo sha256 sha1 md5 sleep command'
+  local options first
+
+  COMPREPLY=()
+  if ((COMP_CWORD == 1)); then
+    COMPREPLY=($(compgen -W 'map run info --version --help' -- "$current"))
+    return
+  fi
+
+  case "${COMP_WORDS[1]}" in
+    map) options="$common -u --unordered --json" ;;
+    run) options="$common -k --keep-order" ;;
+    info) options='--json --help' ;;
+    *) return ;;
+  esac
+
+  case "$previous" in
+    -j|--jobs) COMPREPLY=($(compgen -W "1 2 4 $(nproc 2>/dev/null)" -- "$current")); return ;;
+    --timeout) return ;;
+  esac
+
+  first="$(_aiopool_first_word)"
+  if ((COMP_CWORD == first)) && [[ "$current" == -* ]]; then
+    COMPREPLY=($(compgen -W "$options" -- "$current"))
+  elif [[ "${COMP_WORDS[1]}" == map ]] && ((COMP_CWORD == first)); then
+    COMPREPLY=($(compgen -W "$functions" -- "$current"))
+    _aiopool_files "$current"
+  elif [[ "${COMP_WORDS[1]}" == run ]] && ((COMP_CWORD == first)); then
+    COMPREPLY=($(compgen -c -- "$current"))
+  elif [[ "${COMP_WORDS[1]}" != info ]]; then
+    [[ "${COMP_WORDS[1]}" == run ]] && COMPREPLY=($(compgen -W ':::' -- "$current"))
+    _aiopool_files "$current"
+  fi
+}
+
+complete -F _aiopool aiopool
