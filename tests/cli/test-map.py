@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""aiopool map, aiopool info and what stands in front of them."""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+
+from clitest import CLI, EMPTY_PLUGIN, TEST_PLUGIN, CliTest, main, new_environment
+
+HOSTILE = [b"", b" ", b"a b", b"'", b'"', b"`id`", b"$(id)", b"; touch x", b"-n", b"--help", b":::",
+           b"{}", b"\\", b"*", b"~", b"%s", b"\t", "ä€😀".encode(), b"\xff\xfe", b"a\xc3", b"\x1b[31m"]
+
+
+class Map(CliTest):
+    def test_prints_in_the_order_of_the_items(self):
+        items = [str(i).encode() for i in range(500)]
+        self.assertEqual(self.lines("map", "-j4", "echo", *items), items)
+
+    def test_a_slow_first_item_holds_the_others_back(self):
+        self.assertEqual(self.lines("map", "-j2", "sleep", "0.3", "0", "0.1"),
+                         [b"0.3", b"0", b"0.1"])
+
+    def test_unordered_prints_what_ends_first(self):
+        self.assertEqual(self.lines("map", "-j2", "--unordered", "sleep", "1", "0"),
+                         [b"0", b"1"])
+
+    def test_items_are_bytes(self):
+        self.assertEqual(self.lines("map", "echo", *HOSTILE), HOSTILE)
+
+    def test_an_item_may_hold_newlines(self):
+        done = self.cli("map", "echo", "a\nb", "c")
+        self.assertEqual(done.stdout, b"a\nb\nc\n")
+
+    def test_reads_lines(self):
+        self.assertEqual(self.lines("map", "echo", stdin=b"a b\n\n\xff\nlast"),
+                         [b"a b", b"", b"\xff", b"last"])
+
+    def test_reads_up_to_nul(self):
+        done = self.cli("map", "-0", "echo", stdin=b"a\nb\0c\0")
+        self.assertEqual((done.returncode, done.stdout), (0, b"a\nb\nc\n"))
+
+    def test_no_items_is_no_work(self):
+        self.assertEqual(self.lines("map", "echo"), [])
+
+    def test_many_lines_and_long_ones(self):
+        lines = [b"%d" % i for i in range(20000)] + [b"x" * 300000] * 3
+        self.assertEqual(self.lines("map", "echo", stdin=b"\n".join(lines)), lines)
+
+    def test_a_line_with_nul_fails_alone(self):
+        done = self.cli("map", "echo", stdin=b"a\nb\0b\nc\n")
+        self.assertEqual((done.returncode, done.stdout), (1, b"a\nc\n"))
+        self.assertIn(b"NUL", done.stderr)
+
+    def test_prints_other_values_as_text(self):
+        self.assertEqual(self.lines("map", TEST_PLUGIN + ":zoo", "x"),
+                         [b"(true, 0x07, -5000000000, 1.5, 'x', b'\\377', {'k': <1>}, nothing)"])
+
+    def test_checksums(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "a file\nwith 'quotes'").encode() + b"\xff"
+            with open(path, "wb") as file:
+                file.write(b"x" * 1000000)
+            for name in "sha256", "sha1", "md5":
+                digest = getattr(hashlib, name)(b"x" * 1000000).hexdigest()
+                self.assertEqual(self.lines("map", name, path),
+                                 [f"('{digest}', 1000000)".encode()])
+
+    def test_checksums_of_what_is_no_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            fifo = os.path.join(folder, "fifo")
+            os.mkfifo(fifo)
+            done = self.cli("map", "sha256", folder, fifo, folder + "/none", "/dev/zero")
+        lines = done.stderr.decode().splitlines()
+        self.assertEqual((done.returncode, done.stdout, len(lines)), (1, b"", 4))
+        for line, words in zip(lines, ["is a directory", "not a regular file", "No such file",
+                                       "not a regular file"]):
+            self.assertIn(words, line)
+
+    def test_one_failure_is_status_1_and_one_line(self):
+        done = self.cli("map", TEST_PLUGIN + ":fail", "a\nb")
+        self.assertEqual((done.returncode, done.stdout), (1, b""))
+        self.assertEqual(done.stderr.count(b"\n"), 1)
+        self.assertIn(b"no luck with a; b", done.stderr)
+
+    def test_a_crash_fails_its_own_item_only(self):
+        items = [b"%d" % i for i in range(60)]
+        done = self.cli("map", "-j2", TEST_PLUGIN + ":crash_at_30", *items)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stdout.split(), items[:30] + items[31:])
+        self.assertIn(b"item '30'", done.stderr)
+
+    def test_timeout(self):
+        started = time.monotonic()
+        done = self.cli("map", "-j2", "--timeout", "0.3", "sleep", "0", "1000")
+        self.assertEqual((done.returncode, done.stdout), (1, b"0\n"))
+        self.assertIn(b"item '1000'", done.stderr)
+        self.assertLess(time.monotonic() - started, 60)
+
+    def test_a_plugin_by_a_relative_path_and_by_name(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(TEST_PLUGIN, os.path.join(folder, "here.so"))
+            self.assertEqual(self.lines("map", "here.so:same", "x", cwd=folder), [b"x"])
+            self.assertEqual(self.lines("map", "./here.so:same", "x", cwd=folder), [b"x"])
+            environment = new_environment(AIOPOOL_PLUGIN_DIR=folder)
+            self.assertEqual(self.lines("map", "here:same", "x", environment=environment), [b"x"])
+
+
+class Json(CliTest):
+    def objects(self, *words, status=0, **keywords):
+        return [json.loads(line) for line in self.lines(*words, status=status, **keywords)]
+
+    def test_every_item_comes_back(self):
+        objects = self.objects("map", "--json", "echo", *HOSTILE)
+        self.assertEqual(len(objects), len(HOSTILE))
+        for item, found in zip(HOSTILE, objects):
+            if "item_bytes" in found:
+                self.assertEqual(base64.b64decode(found["item_bytes"]), item)
+                self.assertEqual(base64.b64decode(found["result"][0]["base64"]), item)
+                self.assertIn("\ufffd", found["item"])
+            else:
+                self.assertEqual(found["item"], item.decode())
+                self.assertEqual(found["result"], [item.decode()])
+            self.assertGreaterEqual(found["seconds"], 0)
+
+    def test_control_characters(self):
+        item = "".join(map(chr, range(1, 160))) + "\u2028"
+        [found] = self.objects("map", "--json", "echo", item.encode())
+        self.assertEqual(found["item"], item)
+
+    def test_values(self):
+        [found] = self.objects("map", "--json", TEST_PLUGIN + ":zoo", "x")
+        self.assertEqual(found["result"], [True, 7, -5000000000, 1.5, "x", {"base64": "/w=="},
+                                           {"k": 1}, None])
+
+    def test_a_failed_item_has_its_object_and_no_other_line(self):
+        [found] = self.objects("map", "--json", TEST_PLUGIN + ":fail", "it", status=1)
+        self.assertEqual(found["item"], "it")
+        self.assertIn("no luck with it", found["error"])
+        self.assertEqual(found["domain"], "g-io-error-quark")
+        self.assertNotIn("result", found)
+
+    def test_seconds_are_how_long_it_ran(self):
+        [found] = self.objects("map", "--json", "sleep", "0.25")
+        self.assertGreater(found["seconds"], 0.2)
+        self.assertLess(found["seconds"], 20)
+
+
+class Wrong(CliTest):
+    def test_usage(self):
+        for words in [[], ["nothing"], ["map"], ["map", ""], ["map", ":x", "a"], ["map", "x:", "a"],
+                      ["map", "-j0", "echo", "a"], ["map", "-j-1", "echo", "a"],
+                      ["map", "-j99999999", "echo", "a"], ["map", "-jx", "echo", "a"],
+                      ["map", "--timeout", "-1", "echo", "a"], ["map", "--nonsense", "echo", "a"],
+                      ["map", "--timeout", "nan", "echo", "a"], ["info", "extra"]]:
+            with self.subTest(words=words):
+                self.complaint(2, *words)
+
+    def test_an_unknown_function_is_said_once(self):
+        self.assertIn("nonsense", self.complaint(2, "map", "nonsense", *"abcdefgh"))
+
+    def test_a_plugin_that_is_not_there(self):
+        self.assertIn("/nowhere/x.so", self.complaint(2, "map", "/nowhere/x.so:f", "a"))
+
+    def test_a_plugin_that_is_no_library(self):
+        with tempfile.NamedTemporaryFile(suffix=".so") as file:
+            file.write(b"this is not ELF\n")
+            file.flush()
+            self.assertIn(file.name, self.complaint(2, "map", file.name + ":f", "a"))
+
+    def test_a_library_that_is_no_plugin(self):
+        self.assertIn("aiopool_plugin_register", self.complaint(2, "map", EMPTY_PLUGIN + ":f", "a"))
+
+    def test_no_stock_plugin(self):
+        environment = new_environment(AIOPOOL_PLUGIN_DIR="/nowhere")
+        self.assertIn("/nowhere", self.complaint(2, "map", "echo", "a", environment=environment))
+
+    def test_no_worker_program(self):
+        environment = new_environment(AIOPOOL_WORKER_DIR="/nowhere")
+        self.assertIn("/nowhere", self.complaint(125, "map", "echo", "a", environment=environment))
+
+    def test_standard_input_that_cannot_be_read(self):
+        script = '"$1" map echo </'
+        done = self.run_shell(script)
+        self.assertEqual(done.returncode, 125, done.stderr)
+        self.assertIn(b"directory", done.stderr)
+
+    def test_standard_output_that_is_full(self):
+        done = self.run_shell('"$1" map echo a >/dev/full')
+        self.assertEqual(done.returncode, 125, done.stderr)
+        self.assertEqual(done.stderr.count(b"\n"), 1)
+
+    def run_shell(self, script):
+        import subprocess
+        environment = new_environment()
+        done = subprocess.run(["sh", "-c", script, "sh", CLI], capture_output=True, timeout=100,
+                              env=environment, check=False)
+        self.assert_nothing_left(environment)
+        return done
+
+
+class Info(CliTest):
+    def test_json(self):
+        [line] = self.lines("info", "--json")
+        found = json.loads(line)
+        self.assertGreaterEqual(found["processors"], 1)
+        self.assertTrue(found["features"]["stock-plugin"])
+        self.assertTrue(found["features"]["stock-worker"])
+
+    def test_text_and_version(self):
+        [version] = self.lines("--version")
+        self.assertRegex(version, rb"^aiopool \d+\.\d+\.\d+$")
+        self.assertIn(version.split()[1], b"\n".join(self.lines("info")))
+
+    def test_help(self):
+        for words in [["--help"], ["map", "--help"], ["run", "--help"], ["info", "--help"]]:
+            self.assertIn(b"Usage:", b"\n".join(self.lines(*words)))
+
+
+if __name__ == "__main__":
+    main()
