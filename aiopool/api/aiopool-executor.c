@@ -12,8 +12,9 @@
  * Runs tasks somewhere else.
  *
  * This is the common face of [class@Aiopool.Pool] and of executors that you write yourself: a
- * subclass implements [vfunc@Aiopool.Executor.submit] and [vfunc@Aiopool.Executor.shutdown] with
- * [class@Aiopool.Promise] and gets everything else from here.
+ * subclass implements [vfunc@Aiopool.Executor.submit] and
+ * [vfunc@Aiopool.Executor.begin_shutdown] with [class@Aiopool.Promise] and gets everything else
+ * from here.
  *
  * All methods may be called from any thread. Callbacks are called in the main context that was
  * thread-default when the method was called.
@@ -663,8 +664,10 @@ begin_shutdown (AiopoolExecutor     *self,
                 GError             **error)
 {
   AiopoolExecutorClass *klass = AIOPOOL_EXECUTOR_GET_CLASS (self);
-  AiopoolFuture *future = klass->shutdown != NULL ? klass->shutdown (self, flags) : NULL;
+  AiopoolFuture *future = NULL;
 
+  if (klass->begin_shutdown != NULL)
+    future = klass->begin_shutdown (self, flags);
   if (future == NULL)
     g_set_error (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_NOT_SUPPORTED,
                  "%s cannot be shut down", G_OBJECT_TYPE_NAME (self));

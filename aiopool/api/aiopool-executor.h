@@ -13,7 +13,7 @@ G_DECLARE_DERIVABLE_TYPE (AiopoolExecutor, aiopool_executor, AIOPOOL, EXECUTOR, 
  * AiopoolExecutorClass:
  * @parent_class: the parent class
  * @submit: takes a task and answers at once with its future
- * @shutdown: stops taking tasks; the future that it returns ends when everything has ended
+ * @begin_shutdown: stops taking tasks; the future that it returns ends when everything has ended
  * @get_n_pending: number of tasks that have not started
  * @get_n_running: number of tasks that are running
  *
@@ -25,14 +25,28 @@ struct _AiopoolExecutorClass
 {
   GObjectClass parent_class;
 
-  AiopoolFuture *(*submit)        (AiopoolExecutor     *self,
-                                   AiopoolTask         *task,
-                                   GCancellable        *cancellable,
-                                   GError             **error);
-  AiopoolFuture *(*shutdown)      (AiopoolExecutor     *self,
-                                   AiopoolShutdownFlags flags);
-  guint          (*get_n_pending) (AiopoolExecutor     *self);
-  guint          (*get_n_running) (AiopoolExecutor     *self);
+  AiopoolFuture *(*submit)         (AiopoolExecutor     *self,
+                                    AiopoolTask         *task,
+                                    GCancellable        *cancellable,
+                                    GError             **error);
+  /**
+   * AiopoolExecutorClass::begin_shutdown:
+   * @self: an executor
+   * @flags: what to do with unfinished tasks
+   *
+   * Stops taking tasks, for [method@Aiopool.Executor.shutdown].
+   *
+   * May be called several times, with harder flags too, and from any thread.
+   *
+   * Returns: (transfer full) (nullable): a future that ends, with any #GVariant, when everything
+   *   has ended; %NULL if the executor cannot be shut down
+   *
+   * Since: 0.1
+   */
+  AiopoolFuture *(*begin_shutdown) (AiopoolExecutor     *self,
+                                    AiopoolShutdownFlags flags);
+  guint          (*get_n_pending)  (AiopoolExecutor     *self);
+  guint          (*get_n_running)  (AiopoolExecutor     *self);
 
   /*< private >*/
   gpointer padding[12];

@@ -63,13 +63,13 @@ aiopool_future_has_ended (AiopoolFuture *self)
 static AiopoolFuture *
 future_of_job (AiopoolJob *job)
 {
-  return (AiopoolFuture *) ((char *) job - G_STRUCT_OFFSET (AiopoolFuture, job));
+  return (AiopoolFuture *) (gpointer) ((char *) job - G_STRUCT_OFFSET (AiopoolFuture, job));
 }
 
 static AiopoolFuture *
 future_of_letter (AiopoolLetter *letter)
 {
-  return (AiopoolFuture *) ((char *) letter - G_STRUCT_OFFSET (AiopoolFuture, letter));
+  return (AiopoolFuture *) (gpointer) ((char *) letter - G_STRUCT_OFFSET (AiopoolFuture, letter));
 }
 
 /* Under the lock. */
@@ -324,7 +324,7 @@ take_news (AiopoolFuture *self,
 static void
 deliver_news (AiopoolLetter *letter)
 {
-  AiopoolFutureExtra *extra = (AiopoolFutureExtra *)
+  AiopoolFutureExtra *extra = (AiopoolFutureExtra *) (gpointer)
     ((char *) letter - G_STRUCT_OFFSET (AiopoolFutureExtra, news));
   AiopoolFuture *self = g_object_ref (extra->future);
   News news;
@@ -352,7 +352,8 @@ post_news (AiopoolFutureExtra *extra)
   aiopool_mailbox_post (extra->future->home, &extra->news);
 }
 
-/* Takes @message. Only the last of what was not yet delivered is told. */
+/* A negative @fraction, and no @message, keep the one before. Takes @message. Only the last of what
+ * was not yet delivered is told. */
 void
 aiopool_future_tell_progress (AiopoolFuture *self,
                               double         fraction,
@@ -363,7 +364,8 @@ aiopool_future_tell_progress (AiopoolFuture *self,
     {
       AiopoolFutureExtra *extra = aiopool_future_get_extra (self);
 
-      extra->progress = fraction;
+      if (fraction >= 0)
+        extra->progress = MIN (fraction, 1);
       extra->has_progress = TRUE;
       if (message != NULL)
         {
@@ -381,6 +383,8 @@ on_progress (AiopoolJob *job,
              double      fraction,
              char       *text)
 {
+  if (text != NULL && *text == '\0')
+    g_clear_pointer (&text, g_free);
   aiopool_future_tell_progress (future_of_job (job), fraction, text);
 }
 
@@ -429,17 +433,35 @@ free_listener (AiopoolListener *listener)
   g_free (listener);
 }
 
+/* Under the lock: the next one of @mailbox that was added after the end, if any. */
+static AiopoolListener *
+take_next (AiopoolFuture  *self,
+           AiopoolMailbox *mailbox)
+{
+  AiopoolListener *listener = self->extra->listeners;
+
+  while (listener != NULL && (listener->is_posted || listener->mailbox != mailbox))
+    listener = listener->next;
+  if (listener != NULL)
+    listener->is_posted = TRUE;
+  return listener;
+}
+
 /* In the listener's context. */
 static void
 deliver_listener (AiopoolLetter *letter)
 {
   AiopoolListener *listener = (AiopoolListener *) letter;
   AiopoolFutureCallback callback;
+  AiopoolListener *next;
 
   aiopool_future_lock (listener->future);
   unlink_listener (listener);
   callback = listener->callback;
+  next = take_next (listener->future, listener->mailbox);
   aiopool_future_unlock (listener->future);
+  if (next != NULL)
+    aiopool_mailbox_post (next->mailbox, &next->letter);
   if (callback != NULL)
     callback (listener->future, listener->user_data);
   free_listener (listener);
@@ -447,8 +469,22 @@ deliver_listener (AiopoolLetter *letter)
 
 static const AiopoolLetterKind listener_kind = { deliver_listener, NULL };
 
+/* Under the lock: puts it behind the others. TRUE if one of them goes to the same mailbox. */
+static gboolean
+link_listener (AiopoolListener *listener)
+{
+  AiopoolListener **link = &listener->future->extra->listeners;
+  gboolean has_earlier = FALSE;
+
+  for (; *link != NULL; link = &(*link)->next)
+    has_earlier |= (*link)->mailbox == listener->mailbox;
+  *link = listener;
+  return has_earlier;
+}
+
 /* Has @callback called in @context (NULL for the one that is thread-default now) when the future
- * has ended, in the order of addition. */
+ * has ended, in the order of addition: after the end, a letter waits for the one before it, which
+ * may not be in the mailbox yet. */
 guint
 aiopool_future_listen (AiopoolFuture         *self,
                        GMainContext          *context,
@@ -457,8 +493,7 @@ aiopool_future_listen (AiopoolFuture         *self,
                        GDestroyNotify         destroy)
 {
   AiopoolListener *listener = g_new0 (AiopoolListener, 1);
-  AiopoolListener **link;
-  gboolean has_ended;
+  gboolean is_posted;
   guint id;
 
   listener->letter.kind = &listener_kind;
@@ -470,13 +505,10 @@ aiopool_future_listen (AiopoolFuture         *self,
   listener->destroy = destroy;
   aiopool_future_lock (self);
   id = listener->id = ++aiopool_future_get_extra (self)->last_id;
-  for (link = &self->extra->listeners; *link != NULL; link = &(*link)->next)
-    ;
-  *link = listener;
-  has_ended = aiopool_future_has_ended (self);
-  listener->is_posted = has_ended;
+  is_posted = !link_listener (listener) && aiopool_future_has_ended (self);
+  listener->is_posted = is_posted;
   aiopool_future_unlock (self);
-  if (has_ended)
+  if (is_posted)
     aiopool_mailbox_post (listener->mailbox, &listener->letter);
   return id;
 }
@@ -542,7 +574,7 @@ aiopool_future_install_signals (void)
   /**
    * AiopoolFuture::progressed:
    * @self: the future
-   * @fraction: how much is done, from 0 to 1; below 0 if that is not known
+   * @fraction: how much is done, from 0 to 1
    * @message: (nullable): what is being done
    *
    * The running task reports how far it is.

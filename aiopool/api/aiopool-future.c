@@ -6,6 +6,8 @@
 #include "aiopool/api/aiopool-task-private.h"
 #include "aiopool/base/aiopool-error.h"
 
+#include <string.h>
+
 /**
  * AiopoolFuture:
  *
@@ -25,6 +27,8 @@
  *
  * Since: 0.1
  */
+
+#define MAX_NAME 4096 /* bytes of a function's name, as in the protocol */
 
 enum
 {
@@ -113,12 +117,12 @@ aiopool_future_class_init (AiopoolFutureClass *klass)
   /**
    * AiopoolFuture:progress:
    *
-   * How much of the task is done, from 0 to 1, as the task reports it; below 0 if not known.
+   * How much of the task is done, from 0 to 1, as the task reports it.
    *
    * Since: 0.1
    */
   properties[PROP_PROGRESS] =
-    g_param_spec_double ("progress", NULL, NULL, -1, 1, 0,
+    g_param_spec_double ("progress", NULL, NULL, 0, 1, 0,
                          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
   /**
@@ -191,6 +195,19 @@ connect_cancellable (AiopoolFuture *self,
     aiopool_future_cancel (self, AIOPOOL_CANCEL_FORCE);
 }
 
+static gboolean
+check_name (AiopoolTask  *task,
+            GError      **error)
+{
+  gsize length = strlen (aiopool_task_get_function (task));
+
+  if (length > 0 && length <= MAX_NAME)
+    return TRUE;
+  g_set_error (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_UNKNOWN_FUNCTION,
+               "The name of a function has from 1 to %d bytes, this one %zu", MAX_NAME, length);
+  return FALSE;
+}
+
 /* What a pool does to submit. */
 AiopoolFuture *
 aiopool_future_submit (AiopoolScheduler  *scheduler,
@@ -201,7 +218,7 @@ aiopool_future_submit (AiopoolScheduler  *scheduler,
   AiopoolMailbox *home = aiopool_mailbox_get_home ();
   AiopoolFuture *self;
 
-  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+  if (g_cancellable_set_error_if_cancelled (cancellable, error) || !check_name (task, error))
     return NULL;
   aiopool_mailbox_sweep (home);
   self = future_new (task, home);
@@ -484,7 +501,7 @@ aiopool_future_get_task (AiopoolFuture *self)
  *
  * Gets how much of the task is done, as it last reported.
  *
- * Returns: from 0 to 1; 0 before the first report, below 0 if the task does not know
+ * Returns: from 0 to 1; 0 before the first report
  *
  * Since: 0.1
  */

@@ -23,10 +23,12 @@
  * What a worker is, its [class@Aiopool.Launcher] says. By default it is this same program started
  * again, which must call [func@Aiopool.Service.enter] at the start of its `main`.
  *
- * All methods may be called from any thread. Property notifications and changes of
- * [property@Aiopool.Pool:workers] happen in the main context that was thread-default when the pool
- * was made. Dropping the last reference cancels every task that has not ended and kills the
- * workers; [method@Aiopool.Executor.shutdown] ends a pool in order.
+ * All methods may be called from any thread. Changes of [property@Aiopool.Pool:workers] and
+ * notifications of [property@Aiopool.Pool:n-workers] happen in the main context that was
+ * thread-default when the pool was made; a property that is set is notified at once.
+ *
+ * Dropping the last reference cancels every task that has not ended and kills the workers;
+ * [method@Aiopool.Executor.shutdown] ends a pool in order.
  *
  * Since: 0.1
  */
@@ -127,8 +129,8 @@ reject_forked (void)
 }
 
 static AiopoolFuture *
-aiopool_pool_shutdown (AiopoolExecutor     *executor,
-                       AiopoolShutdownFlags flags)
+aiopool_pool_begin_shutdown (AiopoolExecutor     *executor,
+                             AiopoolShutdownFlags flags)
 {
   AiopoolPool *self = AIOPOOL_POOL (executor);
   g_autoptr (AiopoolPromise) closing = NULL;
@@ -484,7 +486,7 @@ aiopool_pool_class_init (AiopoolPoolClass *klass)
   object_class->get_property = aiopool_pool_get_property;
   object_class->set_property = aiopool_pool_set_property;
   executor_class->submit = aiopool_pool_submit;
-  executor_class->shutdown = aiopool_pool_shutdown;
+  executor_class->begin_shutdown = aiopool_pool_begin_shutdown;
   executor_class->get_n_pending = aiopool_pool_get_n_pending;
   executor_class->get_n_running = aiopool_pool_get_n_running;
   install_fixed_properties ();

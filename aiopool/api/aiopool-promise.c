@@ -191,8 +191,8 @@ aiopool_promise_start (AiopoolPromise *self)
 /**
  * aiopool_promise_set_progress:
  * @self: a promise
- * @fraction: how much is done, from 0 to 1; below 0 if that is not known
- * @message: (nullable): what is being done
+ * @fraction: how much is done, from 0 to 1; a negative number keeps the one before
+ * @message: (nullable): what is being done; %NULL keeps the one before
  *
  * Reports how far the task is.
  *
@@ -206,7 +206,7 @@ aiopool_promise_set_progress (AiopoolPromise *self,
   g_return_if_fail (AIOPOOL_IS_PROMISE (self));
   g_return_if_fail (fraction <= 1);
 
-  aiopool_future_tell_progress (self->future, MAX (fraction, -1), g_strdup (message));
+  aiopool_future_tell_progress (self->future, fraction, g_strdup (message));
 }
 
 /**

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 
 /* The engine: one thread per process, started with the first pool and alive as long as the
@@ -41,6 +42,7 @@ typedef struct
   GSource      *post_source;
   GMutex        lock;  /* guards posts */
   GArray       *posts; /* (owned) of Post */
+  int           has_posts; /* atomic */
 } Engine;
 
 struct _AiopoolAlarm
@@ -48,6 +50,7 @@ struct _AiopoolAlarm
   GSource          base;
   AiopoolAlarmFunc func;
   gpointer         owner; /* (unowned: frees this) */
+  _Atomic gint64   when;  /* monotonic microseconds, -1 when off */
 };
 
 static Engine engine;
@@ -81,16 +84,30 @@ poll_source_dispatch (GSource     *source,
 static GSourceFuncs poll_source_funcs = { NULL, NULL, poll_source_dispatch, NULL, NULL, NULL };
 
 static gboolean
+has_posts (GSource *source)
+{
+  return g_atomic_int_get (&engine.has_posts);
+}
+
+static gboolean
+post_source_prepare (GSource *source,
+                     int     *timeout)
+{
+  *timeout = -1;
+  return has_posts (source);
+}
+
+static gboolean
 post_source_dispatch (GSource     *source,
                       GSourceFunc  callback,
                       gpointer     user_data)
 {
   g_autoptr (GArray) posts = NULL;
 
-  g_source_set_ready_time (source, -1);
   g_mutex_lock (&engine.lock);
   posts = g_steal_pointer (&engine.posts);
   engine.posts = g_array_new (FALSE, FALSE, sizeof (Post));
+  g_atomic_int_set (&engine.has_posts, FALSE);
   g_mutex_unlock (&engine.lock);
 
   for (guint i = 0; i < posts->len; i++)
@@ -102,7 +119,39 @@ post_source_dispatch (GSource     *source,
   return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs post_source_funcs = { NULL, NULL, post_source_dispatch, NULL, NULL, NULL };
+static GSourceFuncs post_source_funcs = {
+  post_source_prepare, has_posts, post_source_dispatch, NULL, NULL, NULL
+};
+
+/* Not the source's own ready time: setting that wakes the context, even from within. */
+static gboolean
+is_due (GSource *source,
+        gint64  *left)
+{
+  gint64 when = atomic_load (&((AiopoolAlarm *) source)->when);
+
+  *left = when < 0 ? G_MAXINT64 : when - g_source_get_time (source);
+  return *left <= 0;
+}
+
+static gboolean
+alarm_prepare (GSource *source,
+               int     *timeout)
+{
+  gint64 left;
+  gboolean result = is_due (source, &left);
+
+  *timeout = left == G_MAXINT64 ? -1 : (int) CLAMP ((left + 999) / 1000, 0, G_MAXINT);
+  return result;
+}
+
+static gboolean
+alarm_check (GSource *source)
+{
+  gint64 left;
+
+  return is_due (source, &left);
+}
 
 static gboolean
 alarm_dispatch (GSource     *source,
@@ -111,12 +160,14 @@ alarm_dispatch (GSource     *source,
 {
   AiopoolAlarm *self = (AiopoolAlarm *) source;
 
-  g_source_set_ready_time (source, -1);
+  atomic_store (&self->when, -1);
   self->func (self->owner);
   return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs alarm_funcs = { NULL, NULL, alarm_dispatch, NULL, NULL, NULL };
+static GSourceFuncs alarm_funcs = {
+  alarm_prepare, alarm_check, alarm_dispatch, NULL, NULL, NULL
+};
 
 static gpointer
 engine_main (gpointer data)
@@ -127,20 +178,29 @@ engine_main (gpointer data)
   return NULL;
 }
 
+/* A source that may not recurse is taken out of the poll and put back around each dispatch, which
+ * wakes the context twice; nothing iterates this one in a dispatch. */
+static void
+attach (GSource    *source,
+        const char *name)
+{
+  g_source_set_static_name (source, name);
+  g_source_set_can_recurse (source, TRUE);
+  g_source_attach (source, engine.context);
+}
+
 static void
 attach_sources (void)
 {
   GSource *source = g_source_new (&poll_source_funcs, sizeof (PollSource));
 
   ((PollSource *) source)->epoll_fd = engine.epoll_fd;
-  g_source_set_static_name (source, "[aiopool] sockets");
   g_source_add_unix_fd (source, engine.epoll_fd, G_IO_IN);
-  g_source_attach (source, engine.context);
+  attach (source, "[aiopool] sockets");
   g_source_unref (source);
 
   engine.post_source = g_source_new (&post_source_funcs, sizeof (GSource));
-  g_source_set_static_name (engine.post_source, "[aiopool] posts");
-  g_source_attach (engine.post_source, engine.context);
+  attach (engine.post_source, "[aiopool] posts");
 }
 
 static gboolean
@@ -219,9 +279,10 @@ aiopool_engine_post (AiopoolEngineFunc func,
   g_mutex_lock (&engine.lock);
   was_empty = engine.posts->len == 0;
   g_array_append_val (engine.posts, post);
+  g_atomic_int_set (&engine.has_posts, TRUE);
   g_mutex_unlock (&engine.lock);
-  if (was_empty)
-    g_source_set_ready_time (engine.post_source, 0);
+  if (was_empty && !aiopool_engine_is_current ())
+    g_main_context_wakeup (engine.context);
 }
 
 void
@@ -281,8 +342,8 @@ aiopool_alarm_new (AiopoolAlarmFunc func,
 
   self->func = func;
   self->owner = owner;
-  g_source_set_static_name (&self->base, "[aiopool] alarm");
-  g_source_attach (&self->base, engine.context);
+  self->when = -1;
+  attach (&self->base, "[aiopool] alarm");
   return self;
 }
 
@@ -291,8 +352,10 @@ void
 aiopool_alarm_set (AiopoolAlarm *self,
                    gint64        when)
 {
-  if (g_source_get_ready_time (&self->base) != when)
-    g_source_set_ready_time (&self->base, when);
+  gint64 old = atomic_exchange (&self->when, when);
+
+  if (when >= 0 && (old < 0 || when < old) && !aiopool_engine_is_current ())
+    g_main_context_wakeup (engine.context);
 }
 
 void

@@ -3,7 +3,26 @@
 
 #include "aiopool/base/aiopool-error.h"
 
+/**
+ * aiopool_task_error_quark:
+ *
+ * Gets the domain of [error@Aiopool.TaskError].
+ *
+ * Returns: a quark
+ *
+ * Since: 0.1
+ */
 G_DEFINE_QUARK (aiopool-task-error-quark, aiopool_task_error)
+
+/**
+ * aiopool_pool_error_quark:
+ *
+ * Gets the domain of [error@Aiopool.PoolError].
+ *
+ * Returns: a quark
+ *
+ * Since: 0.1
+ */
 G_DEFINE_QUARK (aiopool-pool-error-quark, aiopool_pool_error)
 
 G_DEFINE_ENUM_TYPE (AiopoolTaskError, aiopool_task_error,

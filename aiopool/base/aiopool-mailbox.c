@@ -18,10 +18,11 @@
 
 #define MAX_PER_DISPATCH  1024
 #define MAX_DISPATCH_USEC 2000
-#define MAX_QUIET         256 /* so many quiet letters wake the context after all */
+#define MAX_QUIET         256 /* so many letters wake the context even if all are quiet */
 #define MAX_SWEEP         64  /* letters looked at in one sweep */
 
-/* The mailbox is the source: its memory lives until no context looks at it any more. */
+/* The mailbox is the source: its memory lives until no context looks at it any more. It has no
+ * ready time, since taking that back in a source that may recurse wakes the context once more. */
 struct _AiopoolMailbox
 {
   GSource        base;
@@ -32,13 +33,25 @@ struct _AiopoolMailbox
   AiopoolLetter *last;
   AiopoolLetter *loud;      /* looked at by a sweep and left for delivery, before first */
   AiopoolLetter *loud_last;
-  guint          n_quiet;   /* quiet letters since the last wake-up */
-  gboolean       is_awake;  /* ready time is set */
+  guint          n_letters; /* posted since it was empty */
+  gboolean       is_awake;  /* the context was woken for a letter that is still here */
 };
 
 static void drop_recent (gpointer data);
 
 static GPrivate recent = G_PRIVATE_INIT (drop_recent); /* the thread's last used mailbox */
+
+/* Under the lock, after a letter was taken out. An empty mailbox lets its context sleep. */
+static void
+check_empty (AiopoolMailbox *self)
+{
+  if (self->first == NULL)
+    self->last = NULL;
+  if (self->first != NULL || self->loud != NULL)
+    return;
+  self->is_awake = FALSE;
+  self->n_letters = 0;
+}
 
 static AiopoolLetter *
 pop (AiopoolMailbox *self)
@@ -47,15 +60,10 @@ pop (AiopoolMailbox *self)
 
   g_mutex_lock (&self->lock);
   if ((letter = self->loud) != NULL)
-    {
-      g_atomic_pointer_set (&self->loud, letter->next);
-    }
+    g_atomic_pointer_set (&self->loud, letter->next);
   else if ((letter = self->first) != NULL)
-    {
-      g_atomic_pointer_set (&self->first, letter->next);
-      if (self->first == NULL)
-        self->last = NULL;
-    }
+    g_atomic_pointer_set (&self->first, letter->next);
+  check_empty (self);
   g_mutex_unlock (&self->lock);
   if (letter != NULL)
     letter->next = NULL;
@@ -91,12 +99,6 @@ mailbox_dispatch (GSource     *source,
   AiopoolMailbox *self = aiopool_mailbox_ref ((AiopoolMailbox *) source);
   gint64 end = g_get_monotonic_time () + MAX_DISPATCH_USEC;
   AiopoolLetter *letter;
-
-  g_mutex_lock (&self->lock);
-  self->is_awake = FALSE;
-  self->n_quiet = 0;
-  g_source_set_ready_time (source, -1);
-  g_mutex_unlock (&self->lock);
 
   for (guint n = 1; n <= MAX_PER_DISPATCH && (letter = pop (self)) != NULL; n++)
     {
@@ -198,13 +200,13 @@ post_chain (AiopoolMailbox *self,
   else
     g_atomic_pointer_set (&self->first, first);
   self->last = last;
-  self->n_quiet += n_letters;
-  wake = !self->is_awake && (is_loud || self->n_quiet >= MAX_QUIET);
+  self->n_letters += n_letters;
+  wake = !self->is_awake && (is_loud || self->n_letters >= MAX_QUIET);
   if (wake)
     self->is_awake = TRUE;
   g_mutex_unlock (&self->lock);
   if (wake)
-    g_source_set_ready_time (&self->base, 0);
+    g_main_context_wakeup (self->context);
   aiopool_mailbox_unref (self);
 }
 
@@ -268,11 +270,8 @@ pop_new (AiopoolMailbox *self)
 
   g_mutex_lock (&self->lock);
   if ((letter = self->first) != NULL)
-    {
-      g_atomic_pointer_set (&self->first, letter->next);
-      if (letter->next == NULL)
-        self->last = NULL;
-    }
+    g_atomic_pointer_set (&self->first, letter->next);
+  check_empty (self);
   g_mutex_unlock (&self->lock);
   return letter;
 }

@@ -13,8 +13,8 @@
  *   [#########-----------]  1234/5678  21%  456/s  0:09 left  2 failed
  *
  * A timer draws it ten times a second at most, and only when a figure has changed; whoever writes
- * to the terminal erases it first, and the timer brings it back. Drawing and erasing are one
- * write() each. */
+ * to the terminal erases it first and says afterwards whether the line is ended, for the bar must
+ * not take the place of an open one. Drawing and erasing are one write() each. */
 
 #define INTERVAL_MS 100
 #define MIN_BAR_WIDTH 10
@@ -28,6 +28,8 @@ typedef struct
   gint64      started_us;
   guint       timer_id;     /* 0: not started */
   char       *drawn_line;   /* (owned) (nullable) what was drawn last */
+  gint64      drawn_us;
+  gboolean    is_line_open; /* someone else wrote part of a line */
 } Bar;
 
 static Bar bar;
@@ -165,10 +167,14 @@ write_all (const char *text)
 static gboolean
 on_tick (gpointer user_data)
 {
+  gint64 now_us = g_get_monotonic_time ();
   g_autofree char *line = NULL;
   g_autofree char *text = NULL;
 
-  bar.progress.elapsed = (g_get_monotonic_time () - bar.started_us) / (double) G_TIME_SPAN_SECOND;
+  if (bar.is_line_open)
+    return G_SOURCE_CONTINUE;
+
+  bar.progress.elapsed = (now_us - bar.started_us) / (double) G_TIME_SPAN_SECOND;
   line = cli_bar_format (&bar.progress, get_width ());
   if (g_atomic_int_get (&is_drawn) && g_strcmp0 (line, bar.drawn_line) == 0)
     return G_SOURCE_CONTINUE;
@@ -178,6 +184,7 @@ on_tick (gpointer user_data)
   write_all (text);
   g_free (bar.drawn_line);
   bar.drawn_line = g_steal_pointer (&line);
+  bar.drawn_us = now_us;
   return G_SOURCE_CONTINUE;
 }
 
@@ -206,6 +213,21 @@ cli_bar_erase (void)
 {
   if (g_atomic_int_compare_and_exchange (&is_drawn, TRUE, FALSE))
     write_all (ERASE);
+}
+
+gboolean
+cli_bar_is_started (void)
+{
+  return bar.timer_id != 0;
+}
+
+void
+cli_bar_restore (gboolean is_line_ended)
+{
+  bar.is_line_open = !is_line_ended;
+  if (bar.timer_id != 0 &&
+      g_get_monotonic_time () - bar.drawn_us >= INTERVAL_MS * G_TIME_SPAN_MILLISECOND)
+    on_tick (NULL);
 }
 
 void

@@ -22,6 +22,7 @@
 struct _CliItems
 {
   char       **words;      /* (unowned: main's argv) (nullable) */
+  guint        n_words;
   int          fd;         /* (unowned) -1 for words */
   char         separator;
   GByteArray  *buffer;     /* (owned) bytes read */
@@ -70,6 +71,7 @@ cli_items_new_for_words (char **words)
   CliItems *self = g_new0 (CliItems, 1);
 
   self->words = words;
+  self->n_words = g_strv_length (words);
   self->fd = -1;
   self->is_eof = TRUE;
   self->buffer = g_byte_array_new ();
@@ -223,7 +225,7 @@ guint64
 cli_items_get_total (CliItems *self)
 {
   if (self->fd < 0)
-    return g_strv_length (self->words);
+    return self->n_words;
 
   return cli_items_is_ended (self) ? self->n_taken : 0;
 }

@@ -90,11 +90,50 @@ print_bytes (CliOutput *output,
   cli_output_write (output, "\n", 1);
 }
 
+/* With a NUL at its end it prints as b'...', not as an array of numbers. */
+static GVariant *
+dup_readable_bytes (GVariant *value)
+{
+  gsize length = 0;
+  const char *start = g_variant_get_fixed_array (value, &length, 1);
+  g_autofree char *bytes = g_strndup (start != NULL ? start : "", length);
+
+  if (strlen (bytes) == length)
+    return g_variant_ref_sink (g_variant_new_bytestring (bytes));
+
+  return g_variant_ref (value);
+}
+
+/* @value as it prints well: with the byte strings of its tuples readable. */
+static GVariant *
+dup_readable (GVariant *value)
+{
+  g_autoptr (GVariantBuilder) builder = NULL;
+  gsize i = 0;
+
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
+    return dup_readable_bytes (value);
+
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_TUPLE))
+    return g_variant_ref (value);
+
+  builder = g_variant_builder_new (g_variant_get_type (value));
+  for (i = 0; i < g_variant_n_children (value); i++)
+    {
+      g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
+      g_autoptr (GVariant) readable = dup_readable (child);
+
+      g_variant_builder_add_value (builder, readable);
+    }
+  return g_variant_ref_sink (g_variant_builder_end (builder));
+}
+
 static void
 print_result (CliOutput *output,
               GVariant  *result)
 {
   g_autoptr (GVariant) content = dup_content (result);
+  g_autoptr (GVariant) readable = NULL;
   g_autofree char *text = NULL;
 
   if (g_variant_is_of_type (content, G_VARIANT_TYPE_STRING))
@@ -103,7 +142,8 @@ print_result (CliOutput *output,
     print_bytes (output, content);
   else
     {
-      text = g_variant_print (content, FALSE);
+      readable = dup_readable (content);
+      text = g_variant_print (readable, FALSE);
       cli_output_write_line (output, text);
     }
 }

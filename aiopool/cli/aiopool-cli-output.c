@@ -14,15 +14,20 @@
 
 /* Lines are collected as long as the main loop has other things to do, and written when it has
  * not, or when there are many. A pipe whose reader has gone is noticed at once, not at the next
- * write: there may be none for long. After the first error nothing more is written. */
+ * write: there may be none for long. After the first error nothing more is written.
+ *
+ * Where lines and the progress bar share a terminal, lines come as often as the bar is drawn:
+ * otherwise it would be erased as soon as it is there. */
 
 #define MAX_BUFFERED (64 * 1024)
+#define BESIDE_BAR_MS 100
 
 struct _CliOutput
 {
   GString      *buffer;      /* (owned) */
-  guint         idle_id;
+  guint         flush_id;    /* idle or timeout */
   guint         watch_id;    /* standard output, if it is a pipe or socket */
+  gboolean      is_terminal; /* standard output */
   int           error_number;
   CliBrokenFunc on_broken;
   gpointer      user_data;
@@ -69,6 +74,7 @@ cli_output_new (CliBrokenFunc on_broken,
   self->buffer = g_string_new (NULL);
   self->on_broken = on_broken;
   self->user_data = user_data;
+  self->is_terminal = isatty (STDOUT_FILENO);
   if (is_stdout_pipe ())
     self->watch_id = g_unix_fd_add (STDOUT_FILENO, G_IO_ERR, on_reader_gone, self);
   return self;
@@ -77,7 +83,7 @@ cli_output_new (CliBrokenFunc on_broken,
 void
 cli_output_free (CliOutput *self)
 {
-  g_clear_handle_id (&self->idle_id, g_source_remove);
+  g_clear_handle_id (&self->flush_id, g_source_remove);
   g_clear_handle_id (&self->watch_id, g_source_remove);
   g_string_free (self->buffer, TRUE);
   g_free (self);
@@ -120,26 +126,29 @@ write_stdout (CliOutput  *self,
   if (self->error_number != 0 || length == 0)
     return;
 
-  cli_bar_erase ();
+  if (self->is_terminal)
+    cli_bar_erase ();
   error_number = write_all (STDOUT_FILENO, bytes, length);
   if (error_number != 0)
     break_output (self, error_number);
+  else if (self->is_terminal)
+    cli_bar_restore (bytes[length - 1] == '\n');
 }
 
 void
 cli_output_flush (CliOutput *self)
 {
-  g_clear_handle_id (&self->idle_id, g_source_remove);
+  g_clear_handle_id (&self->flush_id, g_source_remove);
   write_stdout (self, self->buffer->str, self->buffer->len);
   g_string_truncate (self->buffer, 0);
 }
 
 static gboolean
-on_idle (gpointer user_data)
+on_time_to_flush (gpointer user_data)
 {
   CliOutput *self = user_data;
 
-  self->idle_id = 0;
+  self->flush_id = 0;
   cli_output_flush (self);
   return G_SOURCE_REMOVE;
 }
@@ -149,8 +158,12 @@ flush_soon (CliOutput *self)
 {
   if (self->buffer->len > MAX_BUFFERED)
     cli_output_flush (self);
-  else if (self->idle_id == 0)
-    self->idle_id = g_idle_add (on_idle, self);
+  else if (self->flush_id != 0)
+    return;
+  else if (self->is_terminal && cli_bar_is_started ())
+    self->flush_id = g_timeout_add (BESIDE_BAR_MS, on_time_to_flush, self);
+  else
+    self->flush_id = g_idle_add (on_time_to_flush, self);
 }
 
 void
@@ -186,6 +199,8 @@ cli_output_write_error (CliOutput  *self,
   cli_output_flush (self);
   cli_bar_erase ();
   write_all (STDERR_FILENO, bytes, length);
+  if (length > 0)
+    cli_bar_restore (bytes[length - 1] == '\n');
 }
 
 int

@@ -18,7 +18,7 @@ typedef enum
 } CliExit;
 
 #define CLI_MAX_FAILED_STATUS 100
-#define CLI_MAX_WORKERS 4096
+#define CLI_MAX_WORKERS 1024
 
 /* Everything that can be said by options; each command knows some of them. */
 typedef struct

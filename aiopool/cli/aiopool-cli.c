@@ -54,9 +54,14 @@ cli_dup_one_line (const char *text)
 {
   g_autofree char *copy = g_strchomp (g_strdup (text));
   g_auto (GStrv) lines = g_strsplit (copy, "\n", -1);
-  g_autofree char *joined = g_strjoinv ("; ", lines);
+  g_autoptr (GString) joined = g_string_new (lines[0]);
+  gsize i = 0;
 
-  return dup_line (joined, -1, MAX_LINE);
+  for (i = 1; lines[0] != NULL && lines[i] != NULL; i++)
+    g_string_append_printf (joined, "%s%s", g_str_has_suffix (lines[i - 1], ":") ? " " : "; ",
+                            lines[i]);
+
+  return dup_line (joined->str, (gssize) joined->len, MAX_LINE);
 }
 
 void
@@ -74,6 +79,7 @@ cli_print_error (const char *format,
   line = cli_dup_one_line (text);
   cli_bar_erase ();
   g_printerr ("aiopool: %s\n", line);
+  cli_bar_restore (TRUE);
 }
 
 /* --- directories and plug-ins ----------------------------------------------------------------- */

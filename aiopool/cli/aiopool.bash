@@ -8,8 +8,11 @@ _aiopool_first_word ()
 
   for ((i = 2; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      -j|--jobs|--timeout) ((i++)) ;;
-      -*|=) ;;
+      -j|--jobs|--timeout)
+        [[ "${COMP_WORDS[i+1]-}" == = ]] && ((i++))
+        ((i++))
+        ;;
+      -*) ;;
       *) break ;;
     esac
   done
@@ -19,10 +22,11 @@ _aiopool_first_word ()
 
 _aiopool_files ()
 {
-  local IFS=$'\n'
+  local files
 
   compopt -o filenames 2>/dev/null
-  COMPREPLY+=($(compgen -f -- "$1"))
+  mapfile -t files < <(compgen -f -- "$1")
+  COMPREPLY+=("${files[@]}")
 }
 
 _aiopool ()
@@ -31,6 +35,10 @@ _aiopool ()
   local common='-j --jobs --bar -0 --null --timeout --help'
   local functions='echo sha256 sha1 md5 sleep command'
   local options first
+
+  # bash makes three words of "--jobs=4".
+  [[ "$current" == = ]] && current=''
+  [[ "$previous" == = ]] && previous="${COMP_WORDS[COMP_CWORD-2]}"
 
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then

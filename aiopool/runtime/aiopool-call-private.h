@@ -38,28 +38,28 @@ struct _AiopoolCall
   GArray                  *buffers;     /* (owned) (nullable): from new_buffer(), not returned */
 };
 
-AiopoolCall *aiopool_call_new            (AiopoolSession           *session,
-                                          AiopoolCallAnsweredFunc   answered,
-                                          gpointer                  owner);
-void         aiopool_call_begin          (AiopoolCall              *self,
-                                          guint64                   id,
-                                          gint64                    started,
-                                          gint64                    timeout,
-                                          const char               *function);
-gboolean     aiopool_call_read           (AiopoolCall              *self,
-                                          const AiopoolTaskMessage *message,
-                                          GUnixFDList              *fds,
-                                          GError                  **error);
-void         aiopool_call_set_async      (AiopoolCall              *self);
-gboolean     aiopool_call_is_async       (AiopoolCall              *self);
-gboolean     aiopool_call_is_answered    (AiopoolCall              *self);
-void         aiopool_call_answer_variant (AiopoolCall              *self,
-                                          GVariant                 *value,
-                                          gint64                    ended);
-void         aiopool_call_answer_error   (AiopoolCall              *self,
-                                          const GError             *error,
-                                          gint64                    ended);
-void         aiopool_call_reset          (AiopoolCall              *self);
-void         aiopool_call_discard_buffers (AiopoolCall             *self);
+AiopoolCall *aiopool_call_new             (AiopoolSession           *session,
+                                           AiopoolCallAnsweredFunc   answered,
+                                           gpointer                  owner);
+void         aiopool_call_begin           (AiopoolCall              *self,
+                                           guint64                   id,
+                                           gint64                    started,
+                                           gint64                    timeout,
+                                           const char               *function);
+gboolean     aiopool_call_read            (AiopoolCall              *self,
+                                           const AiopoolTaskMessage *message,
+                                           GUnixFDList              *fds,
+                                           GError                  **error);
+void         aiopool_call_set_async       (AiopoolCall              *self);
+gboolean     aiopool_call_is_async        (AiopoolCall              *self);
+gboolean     aiopool_call_is_answered     (AiopoolCall              *self);
+void         aiopool_call_answer_variant  (AiopoolCall              *self,
+                                           GVariant                 *value,
+                                           gint64                    ended);
+void         aiopool_call_answer_error    (AiopoolCall              *self,
+                                           const GError             *error,
+                                           gint64                    ended);
+void         aiopool_call_discard_buffers (AiopoolCall              *self);
+void         aiopool_call_reset           (AiopoolCall              *self);
 
 G_END_DECLS

@@ -9,12 +9,20 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 /* The link thread of a worker: it hears the parent while the main thread runs a task, in C, so that
  * no interpreter's lock keeps it from that. It takes cancels, credits and released segments from
- * the control socket, writes finished results when a task runs on, and watches the parent: when
- * that is gone, the whole process group goes too, whatever it does. */
+ * the control socket, and writes finished results when a task runs on.
+ *
+ * Beside it the guard thread watches the parent: when that is gone, the whole process group goes
+ * too, whatever it does. It does nothing else, because what is connected to a cancellable runs in
+ * the link thread and may keep it.
+ *
+ * Until there is the guard, the parent's death kills the process alone (the shim asked for
+ * SIGKILL). That would come before the guard can end what the process has started, so from then on
+ * the parent's death only sends SIGCONT, which a process that was stopped needs. */
 
 #define CANCEL_FORCED 1
 
@@ -119,15 +127,24 @@ end_group (void)
 }
 
 static gpointer
+guard_main (gpointer data)
+{
+  struct pollfd parent = { AIOPOOL_FD_PARENT, POLLIN, 0 };
+
+  while (poll (&parent, 1, -1) < 0)
+    ;
+  end_group ();
+  return NULL;
+}
+
+static gpointer
 link_main (gpointer data)
 {
   AiopoolSession *self = data;
   AiopoolReader *reader = aiopool_reader_new (self->control_fd);
-  gboolean has_parent_fd = fcntl (AIOPOOL_FD_PARENT, F_GETFD) >= 0;
   struct pollfd fds[] = {
     { self->control_fd, POLLIN, 0 },
     { aiopool_outbox_get_timer (self->outbox), POLLIN, 0 },
-    { has_parent_fd ? AIOPOOL_FD_PARENT : -1, POLLIN, 0 },
   };
   AiopoolFrame frame;
 
@@ -135,8 +152,6 @@ link_main (gpointer data)
     {
       if (poll (fds, G_N_ELEMENTS (fds), -1) < 0)
         continue;
-      if (fds[2].revents != 0)
-        end_group ();
       if (fds[1].revents != 0)
         aiopool_outbox_on_timer (self->outbox);
       if (fds[0].revents != 0)
@@ -150,13 +165,19 @@ link_main (gpointer data)
   return NULL;
 }
 
+/* On the thread that runs the service, which is the one that the shim set the signal for. */
 void
 aiopool_link_start (AiopoolSession *session)
 {
+  gboolean has_parent_fd = fcntl (AIOPOOL_FD_PARENT, F_GETFD) >= 0;
   sigset_t all, old;
 
   sigfillset (&all);
   pthread_sigmask (SIG_SETMASK, &all, &old);
   g_thread_unref (g_thread_new ("aiopool-link", link_main, session));
+  if (has_parent_fd)
+    g_thread_unref (g_thread_new ("aiopool-guard", guard_main, NULL));
   pthread_sigmask (SIG_SETMASK, &old, NULL);
+  if (has_parent_fd)
+    prctl (PR_SET_PDEATHSIG, SIGCONT);
 }

@@ -21,7 +21,7 @@
  * the socket with it: who writes past the buffer keeps the others from putting frames meanwhile. */
 
 #define FULL_BYTES  (16 * 1024)
-#define FULL_FRAMES 32
+#define FULL_FRAMES 256
 #define WATCH_NSEC  500000 /* how long a result waits at most for a task that runs */
 
 struct _AiopoolOutbox

@@ -68,7 +68,6 @@ aiopool_parcel_pack_segment (AiopoolParcel             *self,
                              const AiopoolPayloadView  *view,
                              GError                   **error)
 {
-  gboolean is_trusted = session->config.is_trusted != 0;
   guint64 segment_id = segment->id;
   gboolean ok;
 
@@ -80,8 +79,8 @@ aiopool_parcel_pack_segment (AiopoolParcel             *self,
     }
   self->value.view = *view;
   self->value.view.data = NULL;
-  self->value.transport = is_trusted ? AIOPOOL_TRANSPORT_SEGMENT : AIOPOOL_TRANSPORT_MEMFD;
-  self->value.segment_id = is_trusted ? segment_id : 0;
+  self->value.transport = segment_id != 0 ? AIOPOOL_TRANSPORT_SEGMENT : AIOPOOL_TRANSPORT_MEMFD;
+  self->value.segment_id = segment_id;
   ok = aiopool_segment_store_finish (session->store, segment, view->size, &self->fd, error);
   self->value.has_fd = self->fd >= 0;
   return ok;

@@ -24,7 +24,8 @@
  *
  * Threads: everything is the serving thread's but for n_outstanding, is_waiting and current. */
 
-#define LONG_TASK 15 /* microseconds from which an answer is written by itself */
+#define LONG_TASK 15  /* microseconds from which an answer is written by itself */
+#define LONG_WAIT 100 /* microseconds after which answers of shorter ones are written */
 
 #define EXIT_PROTOCOL 3
 
@@ -35,6 +36,8 @@ typedef struct
   AiopoolTypePins  pins;          /* of arguments and results */
   AiopoolCall     *spare;         /* (owned) (nullable): used again for the next task */
   AiopoolCall     *current;       /* (unowned: its runner) (nullable); atomic */
+  gint64           flushed;       /* monotonic microseconds: when the first answer that is not written
+                                   * began to be made */
   gint64           now;           /* monotonic microseconds: the end of the last task, 0 if that is
                                    * not just now */
   int              limit;         /* of asynchronous calls at once */
@@ -229,8 +232,8 @@ start_task (Server                   *self,
     aiopool_call_answer_error (call, error, started);
   g_atomic_pointer_set (&self->current, NULL);
   end_with (self, call);
-  if (self->now - started > LONG_TASK || self->now == 0 ||
-      aiopool_outbox_is_full (self->session->outbox))
+  if (self->now - started > LONG_TASK || self->now - self->flushed > LONG_WAIT ||
+      self->now == 0 || aiopool_outbox_is_full (self->session->outbox))
     flush (self);
 }
 
@@ -258,7 +261,7 @@ take_task (Server             *self,
   if (!aiopool_message_parse_task (frame, &message))
     give_up ("a malformed task", frame->type);
   if (self->now == 0)
-    self->now = g_get_monotonic_time ();
+    self->flushed = self->now = g_get_monotonic_time ();
   if (aiopool_status_page_start (self->session->page, frame->id, self->now))
     start_task (self, frame->id, &message, fds);
   else

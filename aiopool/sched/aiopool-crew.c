@@ -12,6 +12,7 @@
  * again later, each time after twice the pause; when there is no other, every waiting task fails
  * with the reason, rather than wait for what may never come. */
 
+#define TRIM_USEC        (5 * G_USEC_PER_SEC)
 #define FIRST_PAUSE_USEC 50000
 #define MAX_PAUSE_USEC   (5 * G_USEC_PER_SEC)
 
@@ -67,7 +68,8 @@ start_peer (AiopoolScheduler *self,
   return peer;
 }
 
-/* On the engine thread. The reference that came with the post goes to the worker. */
+/* On the engine thread. The reference that came with the post goes to the worker. The task that it
+ * was for may have gone to a worker that came first, and wait there behind a long one. */
 static void
 on_hire (gpointer data)
 {
@@ -77,7 +79,7 @@ on_hire (gpointer data)
   AiopoolPeer *peer = NULL;
 
   g_mutex_lock (&self->lock);
-  if (!self->is_terminating && self->queue.n_orders > 0)
+  if (!self->is_terminating && (self->queue.n_orders > 0 || aiopool_pump_has_waiting (self)))
     peer = start_peer (self, &error);
   self->n_spawning--;
   if (peer != NULL)
@@ -112,31 +114,54 @@ aiopool_crew_hire (AiopoolScheduler *self)
     }
 }
 
-/* Asks workers to go that have been idle for the idle timeout, and looks again when the next may
- * be. */
-void
-aiopool_crew_retire_idle (AiopoolScheduler *self,
-                          gint64            now)
+static void
+look_again_at (AiopoolScheduler *self,
+               gint64            when)
 {
-  gint64 next = 0;
-
-  if (self->limits.idle_timeout < 0)
+  if ( self->idle_check_at > 0 && self->idle_check_at <= when)
     return;
+  self->idle_check_at = when;
+  aiopool_dispatch_wake_at (self, when);
+}
+
+/* @peer has become idle. */
+void
+aiopool_crew_watch_idle (AiopoolScheduler *self,
+                         AiopoolPeer      *peer)
+{
+  gint64 since = aiopool_peer_get_idle_since (peer);
+
+  if (self->limits.idle_timeout >= 0)
+    look_again_at (self, since + self->limits.idle_timeout);
+  if (aiopool_peer_has_memory (peer))
+    look_again_at (self, since + TRIM_USEC);
+}
+
+/* Asks workers to go that have been idle for the idle timeout, gives back memory that was kept for
+ * those that are idle for a while, and looks again when the next may be. */
+void
+aiopool_crew_care_for_idle (AiopoolScheduler *self,
+                            gint64            now)
+{
+  self->idle_check_at = 0;
   for (guint i = 0; i < self->peers->len; i++)
     {
       AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
-      gint64 end = aiopool_peer_get_idle_since (peer) + self->limits.idle_timeout;
+      gint64 since = aiopool_peer_get_idle_since (peer);
+      gint64 retire_at = self->limits.idle_timeout >= 0 ? since + self->limits.idle_timeout
+                                                        : G_MAXINT64;
 
       if (aiopool_peer_get_state (peer) != AIOPOOL_WORKER_IDLE)
         continue;
-      if (end <= now)
+      if (retire_at <= now)
         aiopool_peer_close (peer);
-      else if (next == 0 || end < next)
-        next = end;
+      else if (since + TRIM_USEC <= now && aiopool_peer_has_memory (peer))
+        aiopool_peer_trim (peer);
+      else if (aiopool_peer_has_memory (peer))
+        look_again_at (self, since + TRIM_USEC);
+      if (retire_at > now && retire_at != G_MAXINT64)
+        look_again_at (self, retire_at);
     }
-  self->idle_check_at = next;
-  if (next > 0)
-    aiopool_dispatch_wake_at (self, next);
 }
 
 static void

@@ -55,9 +55,11 @@ void     aiopool_scheduler_unlock_and_tell (AiopoolScheduler      *self,
 gint64   aiopool_scheduler_started_at      (AiopoolJob            *job,
                                             gint64                 claimed,
                                             gint64                 now);
+gint64   aiopool_scheduler_find_start      (AiopoolJob            *job);
 
 /* In dispatch; under the lock, but for the alarm. */
 void     aiopool_dispatch_new_order        (AiopoolScheduler      *self,
+                                            AiopoolJob            *job,
                                             AiopoolReport         *report);
 void     aiopool_dispatch_claim            (AiopoolScheduler      *self,
                                             AiopoolJob            *job,
@@ -86,13 +88,16 @@ void     aiopool_pump_all                  (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
 guint    aiopool_pump_window               (AiopoolScheduler      *self,
                                             AiopoolFunctionInfo   *function);
+gboolean aiopool_pump_has_waiting          (AiopoolScheduler      *self);
 void     aiopool_pump_balance              (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
 
 /* In the crew; under the lock. */
 void     aiopool_crew_hire                 (AiopoolScheduler      *self);
 guint    aiopool_crew_count_alive          (AiopoolScheduler      *self);
-void     aiopool_crew_retire_idle          (AiopoolScheduler      *self,
+void     aiopool_crew_watch_idle           (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer);
+void     aiopool_crew_care_for_idle        (AiopoolScheduler      *self,
                                             gint64                 now);
 void     aiopool_crew_start_failed         (AiopoolScheduler      *self,
                                             const GError          *why,

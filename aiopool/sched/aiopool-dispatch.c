@@ -10,7 +10,9 @@
  * A job ends here by claim(), which moves it to SETTLED under the lock and so happens once, whoever
  * comes first: its result, a cancel, its deadline, the end of its worker, the shutdown. */
 
-#define CANCEL_FORCED 1 /* flag of a CANCEL frame: say so if the function cannot hear it */
+#define WAKE_USEC     25  /* about what it costs to wake a worker */
+#define GATHER_USEC   300 /* how long short tasks wait for company at most */
+#define CANCEL_FORCED 1   /* flag of a CANCEL frame: say so if the function cannot hear it */
 
 /* @when: monotonic microseconds. */
 void
@@ -78,14 +80,49 @@ find_nearly_free (AiopoolScheduler *self)
   return NULL;
 }
 
-/* An order was put into the queue by a submit. */
+/* Whether @job may wait for company: it and those that wait with it are less work than it costs to
+ * wake a worker, and a worker that took its tasks just now will come back for more at once. */
+static gboolean
+may_gather (AiopoolScheduler *self,
+            AiopoolJob       *job)
+{
+  gint64 run_time = job->order.function->run_time;
+
+  if (run_time < 0 || (run_time + 1) * self->queue.n_orders > WAKE_USEC)
+    return FALSE;
+  for (guint i = 0; i < self->peers->len; i++)
+    {
+      AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
+      AiopoolOrder *first = aiopool_outbound_get_first (aiopool_peer_get_outbound (peer));
+
+      if (aiopool_peer_get_state (peer) == AIOPOOL_WORKER_BUSY && first != NULL &&
+          job->submitted - first->sent < GATHER_USEC)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static void
+balance_soon (AiopoolScheduler *self,
+              gint64            now)
+{
+  if (self->balance_at > 0)
+    return;
+  self->balance_at = now + GATHER_USEC;
+  aiopool_dispatch_wake_at (self, self->balance_at);
+}
+
+/* @job was put into the queue by a submit. */
 void
 aiopool_dispatch_new_order (AiopoolScheduler *self,
+                            AiopoolJob       *job,
                             AiopoolReport    *report)
 {
   AiopoolPeer *peer = find_free (self);
 
-  if (peer != NULL)
+  if (may_gather (self, job))
+    balance_soon (self, job->submitted);
+  else if (peer != NULL)
     aiopool_pump_peer (self, peer, report);
   else if (aiopool_crew_count_alive (self) < self->limits.max_workers)
     aiopool_crew_hire (self);
@@ -111,15 +148,6 @@ aiopool_dispatch_check_closing (AiopoolScheduler *self,
     return;
   aiopool_scheduler_set_state (self, AIOPOOL_SCHEDULER_CLOSED);
   report->has_closed = TRUE;
-}
-
-static void
-watch_idle (AiopoolScheduler *self)
-{
-  if (self->limits.idle_timeout < 0 || self->idle_check_at > 0)
-    return;
-  self->idle_check_at = g_get_monotonic_time () + self->limits.idle_timeout;
-  aiopool_dispatch_wake_at (self, self->idle_check_at);
 }
 
 static gboolean
@@ -148,7 +176,7 @@ aiopool_dispatch_slot_freed (AiopoolScheduler *self,
     self->epoch++;
   else
     aiopool_pump_balance (self, report);
-  watch_idle (self);
+  aiopool_crew_watch_idle (self, peer);
 }
 
 /* Settles a running job now, and has its worker stop running it by all means. */
@@ -160,14 +188,10 @@ aiopool_dispatch_abandon_running (AiopoolScheduler *self,
 {
   AiopoolPeer *peer = job->order.peer;
   guint64 id = job->order.id;
-  gint64 claimed = 0;
-  gint64 started;
 
-  aiopool_status_page_is_started (aiopool_peer_get_page (peer), id, &claimed);
-  started = aiopool_scheduler_started_at (job, claimed, g_get_monotonic_time ());
-  aiopool_outbound_detach (aiopool_peer_get_outbound (peer), &job->order);
   aiopool_dispatch_claim (self, job, report);
-  aiopool_report_error (report, job, error, started);
+  aiopool_report_error (report, job, error, aiopool_scheduler_find_start (job));
+  aiopool_outbound_detach (aiopool_peer_get_outbound (peer), &job->order);
   aiopool_control_send (aiopool_peer_get_control (peer), AIOPOOL_FRAME_CANCEL, CANCEL_FORCED, id,
                         0);
   aiopool_peer_escalate (peer, id);
@@ -304,13 +328,11 @@ aiopool_dispatch_on_alarm (gpointer scheduler)
   self->alarm_at = -1;
   check_deadlines (self, now, &report);
   if (self->idle_check_at > 0 && self->idle_check_at <= now)
-    {
-      self->idle_check_at = 0;
-      aiopool_crew_retire_idle (self, now);
-    }
+    aiopool_crew_care_for_idle (self, now);
   if (self->balance_at > 0 && self->balance_at <= now)
     {
       self->balance_at = 0;
+      aiopool_pump_all (self, &report);
       aiopool_pump_balance (self, &report);
     }
   if (self->queue.n_orders > 0)
@@ -511,11 +533,8 @@ recover (AiopoolScheduler *self,
 {
   AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
   AiopoolJob *job = AIOPOOL_JOB (order);
-  gint64 claimed = 0;
-  gint64 started;
+  gint64 started = aiopool_scheduler_find_start (job);
 
-  aiopool_status_page_is_started (aiopool_peer_get_page (peer), order->id, &claimed);
-  started = aiopool_scheduler_started_at (job, claimed, g_get_monotonic_time ());
   if (!aiopool_outbound_revoke (outbound, order))
     {
       if (job->retries_left == 0)

@@ -266,6 +266,13 @@ find_loaded (AiopoolScheduler *self)
   return loaded;
 }
 
+/* Whether an order that was sent waits for another one. */
+gboolean
+aiopool_pump_has_waiting (AiopoolScheduler *self)
+{
+  return find_loaded (self) != NULL;
+}
+
 /* How much work waits at @peer, by the average and by what it has been doing. */
 static gint64
 estimate_load (AiopoolPeer *peer,

@@ -3,6 +3,8 @@
 
 #include "aiopool/sched/aiopool-report-private.h"
 
+#include "aiopool/workers/aiopool-peer-private.h"
+
 /* Jobs are settled under the scheduler's lock and told of it without: a report collects them on the
  * way. What is told goes out in batches, one wake-up per main context. */
 
@@ -35,7 +37,7 @@ aiopool_report_settle (AiopoolReport  *self,
   *outcome = (AiopoolOutcome) { NULL };
 }
 
-/* Takes @error. */
+/* Takes @error. @started: 0 if it never did; otherwise its worker still has it. */
 void
 aiopool_report_error (AiopoolReport *self,
                       AiopoolJob    *job,
@@ -45,6 +47,8 @@ aiopool_report_error (AiopoolReport *self,
   AiopoolOutcome outcome = { .error = error, .started = started };
 
   outcome.ended = g_get_monotonic_time ();
+  if (started != 0)
+    outcome.pid = aiopool_peer_get_pid (job->order.peer);
   aiopool_report_settle (self, job, &outcome);
 }
 

@@ -160,7 +160,7 @@ aiopool_scheduler_set_limits (AiopoolScheduler             *self,
   g_mutex_lock (&self->lock);
   self->limits = *limits;
   if (self->alarm != NULL && self->state == AIOPOOL_SCHEDULER_OPEN)
-    aiopool_crew_retire_idle (self, g_get_monotonic_time ());
+    aiopool_crew_care_for_idle (self, g_get_monotonic_time ());
   g_mutex_unlock (&self->lock);
 }
 
@@ -250,7 +250,7 @@ aiopool_scheduler_submit (AiopoolScheduler  *self,
   aiopool_queue_push (&self->queue, &job->order);
   if (spec->options->queue_timeout > 0)
     aiopool_dispatch_watch_deadline (self, job, job->submitted + spec->options->queue_timeout);
-  aiopool_dispatch_new_order (self, &report);
+  aiopool_dispatch_new_order (self, job, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   return TRUE;
 }
@@ -268,6 +268,17 @@ aiopool_scheduler_started_at (AiopoolJob *job,
                               gint64      now)
 {
   return CLAMP (claimed, job->order.sent, now);
+}
+
+/* When a job that its worker still has started, if it did. */
+gint64
+aiopool_scheduler_find_start (AiopoolJob *job)
+{
+  gint64 claimed = 0;
+
+  aiopool_status_page_is_started (aiopool_peer_get_page (job->order.peer), job->order.id,
+                                  &claimed);
+  return aiopool_scheduler_started_at (job, claimed, g_get_monotonic_time ());
 }
 
 /* Cancels a job that has not started. */
@@ -402,11 +413,11 @@ cancel_sent (AiopoolScheduler *self,
           is_revoked = aiopool_outbound_revoke (outbound, order);
           if (!is_revoked && !is_all)
             continue;
-          if (!is_revoked)
-            aiopool_outbound_detach (outbound, order);
           aiopool_dispatch_claim (self, job, report);
           aiopool_report_error (report, job, cancelled_error (": the pool was shut down"),
-                                is_revoked ? 0 : order->sent);
+                                is_revoked ? 0 : aiopool_scheduler_find_start (job));
+          if (!is_revoked)
+            aiopool_outbound_detach (outbound, order);
         }
     }
 }

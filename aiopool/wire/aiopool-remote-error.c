@@ -10,9 +10,9 @@
 /* An error crosses as (domain, code, message, info), the info as (type name, message, traceback,
  * notes, cause, context), where cause and context are arrays of none or one of the same.
  *
- * A domain is rebuilt only if this process knows it already: a quark is never freed. The library's
- * own domains are rebuilt in full from a trusted worker only; from another one just the errors that
- * a worker's library itself reports about a task.
+ * A domain is rebuilt only if this process knows it already: a quark is never freed. GLib's are
+ * made known. The library's own domains are rebuilt in full from a trusted worker only; from
+ * another one just the errors that a worker's library itself reports about a task.
  *
  * All of it is bounded, so that it fits into a frame: a chain in which each cause is a context too,
  * as Python makes them, would otherwise double with every link. */
@@ -177,7 +177,30 @@ may_rebuild (GQuark   domain,
   if (domain == AIOPOOL_POOL_ERROR)
     return FALSE;
   return domain != AIOPOOL_TASK_ERROR || code == AIOPOOL_TASK_ERROR_UNKNOWN_FUNCTION ||
-         code == AIOPOOL_TASK_ERROR_ENCODE || code == AIOPOOL_TASK_ERROR_TOO_LARGE;
+         code == AIOPOOL_TASK_ERROR_ENCODE || code == AIOPOOL_TASK_ERROR_DECODE ||
+         code == AIOPOOL_TASK_ERROR_TOO_LARGE;
+}
+
+/* Who looks for an error of GLib's in what a worker reported may be the first here to name its
+ * domain, after it was to be rebuilt. */
+static void
+know_domains (void)
+{
+  static GQuark (*const domains[]) (void) = {
+    aiopool_task_error_quark, aiopool_pool_error_quark, g_io_error_quark, g_file_error_quark,
+    g_spawn_error_quark, g_spawn_exit_error_quark, g_shell_error_quark, g_convert_error_quark,
+    g_key_file_error_quark, g_markup_error_quark, g_number_parser_error_quark,
+    g_option_error_quark, g_regex_error_quark, g_uri_error_quark, g_variant_parse_error_quark,
+    g_thread_error_quark, g_dbus_error_quark, g_resolver_error_quark, g_resource_error_quark,
+    g_tls_error_quark,
+  };
+  static gsize is_known;
+
+  if (!g_once_init_enter (&is_known))
+    return;
+  for (guint i = 0; i < G_N_ELEMENTS (domains); i++)
+    domains[i] ();
+  g_once_init_leave (&is_known, 1);
 }
 
 static GError *
@@ -186,8 +209,10 @@ rebuild (const char *domain_name,
          const char *message,
          gboolean    is_trusted)
 {
-  GQuark domain = g_quark_try_string (domain_name);
+  GQuark domain;
 
+  know_domains ();
+  domain = g_quark_try_string (domain_name);
   if (may_rebuild (domain, code, is_trusted))
     return g_error_new_literal (domain, code, message);
   return g_error_new (AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_FAILED, "%s (%s, code %d)", message,

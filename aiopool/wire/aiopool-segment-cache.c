@@ -245,3 +245,14 @@ aiopool_segment_cache_forget (AiopoolSegmentCache *self,
   g_hash_table_remove (self->mappings, &id);
   g_mutex_unlock (&self->lock);
 }
+
+gboolean
+aiopool_segment_cache_is_empty (AiopoolSegmentCache *self)
+{
+  gboolean result;
+
+  g_mutex_lock (&self->lock);
+  result = g_hash_table_size (self->mappings) == 0;
+  g_mutex_unlock (&self->lock);
+  return result;
+}

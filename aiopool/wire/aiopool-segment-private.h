@@ -41,6 +41,7 @@ void                 aiopool_segment_store_release        (AiopoolSegmentStore  
 void                 aiopool_segment_store_discard        (AiopoolSegmentStore  *self,
                                                            AiopoolSegment       *segment);
 void                 aiopool_segment_store_trim           (AiopoolSegmentStore  *self);
+gboolean             aiopool_segment_store_is_empty       (AiopoolSegmentStore  *self);
 GArray              *aiopool_segment_store_take_forgotten (AiopoolSegmentStore  *self);
 
 AiopoolSegmentCache *aiopool_segment_cache_new            (AiopoolSegmentReleaseFunc release,
@@ -53,5 +54,6 @@ GBytes              *aiopool_segment_cache_open           (AiopoolSegmentCache  
                                                            GError              **error);
 void                 aiopool_segment_cache_forget         (AiopoolSegmentCache  *self,
                                                            guint64               id);
+gboolean             aiopool_segment_cache_is_empty       (AiopoolSegmentCache  *self);
 
 G_END_DECLS

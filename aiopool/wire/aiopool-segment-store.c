@@ -341,6 +341,17 @@ aiopool_segment_store_trim (AiopoolSegmentStore *self)
   g_mutex_unlock (&self->lock);
 }
 
+gboolean
+aiopool_segment_store_is_empty (AiopoolSegmentStore *self)
+{
+  gboolean result;
+
+  g_mutex_lock (&self->lock);
+  result = self->segments->len == 0;
+  g_mutex_unlock (&self->lock);
+  return result;
+}
+
 /* (transfer full) (nullable): of guint64, to be told to the other side. */
 GArray *
 aiopool_segment_store_take_forgotten (AiopoolSegmentStore *self)

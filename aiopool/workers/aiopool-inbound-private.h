@@ -38,6 +38,7 @@ void            aiopool_inbound_feed      (AiopoolInbound            *self,
                                            gboolean                   is_ignored,
                                            GError                   **error);
 guint64         aiopool_inbound_get_total (AiopoolInbound            *self);
+gboolean        aiopool_inbound_has_memory (AiopoolInbound           *self);
 void            aiopool_inbound_forget    (AiopoolInbound            *self,
                                            guint64                    segment_id);
 

@@ -269,7 +269,7 @@ static void
 hand_over (AiopoolInbound *self,
            gboolean        is_ignored)
 {
-  AiopoolEvent *events = &g_array_index (self->events, AiopoolEvent, 0);
+  AiopoolEvent *events = (gpointer) self->events->data; /* NULL if there was never one */
   guint n_events = self->events->len;
 
   if (n_events > 0 && !is_ignored)
@@ -343,4 +343,11 @@ aiopool_inbound_forget (AiopoolInbound *self,
                         guint64         segment_id)
 {
   aiopool_segment_cache_forget (self->cache, segment_id);
+}
+
+/* Whether segments of the worker are mapped. */
+gboolean
+aiopool_inbound_has_memory (AiopoolInbound *self)
+{
+  return !aiopool_segment_cache_is_empty (self->cache);
 }

@@ -14,11 +14,13 @@ typedef struct
   int standard_error;
 } AiopoolLaunchFds;
 
-gboolean     aiopool_launcher_check_process (GError    **error);
-void         aiopool_launcher_freeze (AiopoolLauncher   *self);
-GSubprocess *aiopool_launcher_spawn  (AiopoolLauncher   *self,
-                                      AiopoolLaunchFds  *fds,
-                                      guint64            nonce,
-                                      GError           **error);
+gboolean     aiopool_launcher_check_process     (GError           **error);
+void         aiopool_launcher_freeze            (AiopoolLauncher   *self);
+gboolean     aiopool_launcher_check_descriptors (int                fd,
+                                                 GError           **error);
+GSubprocess *aiopool_launcher_spawn             (AiopoolLauncher   *self,
+                                                 AiopoolLaunchFds  *fds,
+                                                 guint64            nonce,
+                                                 GError           **error);
 
 G_END_DECLS

@@ -14,6 +14,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Two for each descriptor that a worker gets (ours and GLib's copy of it), and some for others. */
+#define N_SPAWN_FDS 16
+
 /**
  * AiopoolLauncher:
  *
@@ -162,10 +165,30 @@ build_environment (AiopoolLauncher *self,
   return g_environ_setenv (environment, AIOPOOL_WORKER_VARIABLE, value, TRUE);
 }
 
+/* Where there are no pidfds: the end of a pipe that hangs up with the last holder of the other. */
+static int
+open_own_pipe (void)
+{
+  static gsize once;
+  static int reader = -1;
+  int fds[2];
+
+  if (g_once_init_enter (&once))
+    {
+      if (pipe2 (fds, O_CLOEXEC) == 0)
+        reader = fds[0]; /* fds[1] stays open as long as this process */
+      g_once_init_leave (&once, 1);
+    }
+  return reader >= 0 ? fcntl (reader, F_DUPFD_CLOEXEC, AIOPOOL_FD_PROGRAM + 1) : -1;
+}
+
+/* What a worker sees the end of this process by. */
 static int
 open_own_pidfd (void)
 {
-  return (int) syscall (SYS_pidfd_open, getpid (), 0);
+  int fd = (int) syscall (SYS_pidfd_open, getpid (), 0);
+
+  return fd >= 0 ? fd : open_own_pipe ();
 }
 
 /* INHERIT_FDS and no directory keep GSubprocess on posix_spawn, whose cost does not grow with the
@@ -190,6 +213,31 @@ new_subprocess_launcher (AiopoolLauncher  *self,
                                    AIOPOOL_FD_PROGRAM);
   g_subprocess_launcher_take_stderr_fd (launcher, fds->standard_error);
   return launcher;
+}
+
+/* Whether a worker can be given its descriptors; @fd is any open one. GLib takes a spawn that ran
+ * out of descriptors for one that succeeded, and aborts. */
+gboolean
+aiopool_launcher_check_descriptors (int      fd,
+                                    GError **error)
+{
+  int fds[N_SPAWN_FDS];
+  int n = 0;
+  int saved_errno = 0;
+
+  while (n < N_SPAWN_FDS && saved_errno == 0)
+    {
+      fds[n] = fcntl (fd, F_DUPFD_CLOEXEC, AIOPOOL_FD_PROGRAM + 1);
+      saved_errno = fds[n] < 0 ? errno : 0;
+      n += fds[n] >= 0;
+    }
+  while (n > 0)
+    close (fds[--n]);
+  if (saved_errno == 0)
+    return TRUE;
+  g_set_error (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_START_FAILED,
+               "Cannot start a worker: %s", g_strerror (saved_errno));
+  return FALSE;
 }
 
 /* On the engine thread only: the death signal follows the thread that spawns. Takes @fds. */

@@ -51,6 +51,7 @@ AiopoolFlush     aiopool_outbound_flush          (AiopoolOutbound   *self,
 /* From any thread. */
 void             aiopool_outbound_release        (AiopoolOutbound   *self,
                                                   guint64            segment_id);
+gboolean         aiopool_outbound_has_memory     (AiopoolOutbound   *self);
 void             aiopool_outbound_trim           (AiopoolOutbound   *self);
 
 G_END_DECLS

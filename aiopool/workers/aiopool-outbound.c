@@ -428,6 +428,13 @@ aiopool_outbound_release (AiopoolOutbound *self,
   aiopool_segment_store_release (self->store, segment_id);
 }
 
+/* Whether segments are kept for more values. */
+gboolean
+aiopool_outbound_has_memory (AiopoolOutbound *self)
+{
+  return !aiopool_segment_store_is_empty (self->store);
+}
+
 void
 aiopool_outbound_trim (AiopoolOutbound *self)
 {

@@ -106,8 +106,19 @@ send_signal (AiopoolPeer *self,
   if (g_atomic_int_get (&self->is_gone))
     return;
   g_debug ("worker %u (%d): signal %d", self->number, self->pid, number);
-  if (kill (-self->pid, number) != 0)
+  if (self->pid <= 0 || kill (-self->pid, number) != 0)
     g_subprocess_send_signal (self->process, number);
+}
+
+/* What a worker leaves in its group goes with it, however it ended. GSubprocess has reaped it, in a
+ * thread of its own, but the kernel gives its number to no new process while the group has members:
+ * no process of this number means that the group is the old one, or empty; one that has it is a
+ * stranger, and the group is gone. */
+static void
+end_group (AiopoolPeer *self)
+{
+  if (self->pid > 0 && kill (self->pid, 0) != 0 && errno == ESRCH)
+    kill (-self->pid, SIGKILL);
 }
 
 static void
@@ -394,6 +405,7 @@ on_process_ended (GObject      *object,
 
   g_subprocess_wait_finish (self->process, result, NULL);
   g_atomic_int_set (&self->is_gone, TRUE);
+  end_group (self);
   read_the_rest (self);
   g_mutex_lock (self->lock);
   was_starting = self->state == AIOPOOL_WORKER_STARTING;
@@ -483,7 +495,7 @@ close_launch_fds (AiopoolLaunchFds *fds)
 static void
 watch_process (AiopoolPeer *self)
 {
-  const char *identifier = g_subprocess_get_identifier (self->process);
+  const char *identifier = g_subprocess_get_identifier (self->process); /* NULL once it is reaped */
 
   self->pid = identifier != NULL ? atoi (identifier) : 0;
   aiopool_watch_add (&self->data_watch, self->data_fd, EPOLLIN);
@@ -519,7 +531,7 @@ aiopool_peer_start (AiopoolLauncher         *launcher,
   self->escalations = g_array_new (FALSE, FALSE, sizeof (Escalation));
   self->alarm = aiopool_alarm_new (on_alarm, self);
   aiopool_watch_init (&self->data_watch, on_data, self);
-  if (open_all (self, &fds, error))
+  if (open_all (self, &fds, error) && aiopool_launcher_check_descriptors (fds.data, error))
     {
       send_config (self);
       self->process = aiopool_launcher_spawn (launcher, &fds, self->nonce, error);
@@ -727,4 +739,19 @@ void
 aiopool_peer_raise_term (AiopoolPeer *self)
 {
   send_signal (self, SIGTERM);
+}
+
+/* Whether shared memory is kept for the next large values. */
+gboolean
+aiopool_peer_has_memory (AiopoolPeer *self)
+{
+  return aiopool_outbound_has_memory (self->outbound) || aiopool_inbound_has_memory (self->inbound);
+}
+
+/* Gives that back, on both sides. */
+void
+aiopool_peer_trim (AiopoolPeer *self)
+{
+  aiopool_outbound_trim (self->outbound);
+  aiopool_control_send (self->control, AIOPOOL_FRAME_TRIM, 0, 0, 0);
 }

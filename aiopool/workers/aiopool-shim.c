@@ -80,10 +80,11 @@ raise_oom_score (void)
   close (fd);
 }
 
+/* @first: of those that are not ours. */
 static void
-close_foreign_descriptors (void)
+close_foreign_descriptors (int first)
 {
-  syscall (SYS_close_range, AIOPOOL_FD_PROGRAM + 1, ~0u, 0);
+  syscall (SYS_close_range, first, ~0u, 0);
 }
 
 static void
@@ -108,22 +109,25 @@ int
 main (int   argc,
       char *argv[])
 {
+  int is_program;
+
   if (argc < 5)
     {
       fprintf (stderr, "aiopool-shim: this program is started by libaiopool only\n");
       return 2;
     }
+  is_program = strcmp (argv[2], "program") == 0;
   prctl (PR_SET_PDEATHSIG, SIGKILL);
   if (getppid () != atoi (argv[1]))
     return 127;
   setsid ();
   reset_signals ();
-  close_foreign_descriptors ();
+  close_foreign_descriptors (AIOPOOL_FD_PROGRAM + is_program);
   open_standard_descriptors ();
   raise_oom_score ();
   if (argv[3][0] != '\0' && chdir (argv[3]) != 0)
     return refuse ("Cannot change to directory", argv[3]);
-  if (strcmp (argv[2], "program") == 0)
+  if (is_program)
     {
       fcntl (AIOPOOL_FD_PROGRAM, F_SETFD, FD_CLOEXEC);
       syscall (SYS_execveat, AIOPOOL_FD_PROGRAM, "", argv + 4, environ, AT_EMPTY_PATH);

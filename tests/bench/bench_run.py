@@ -23,6 +23,7 @@ class Runner:
         self.build = build
         self.problems = {}  # job -> why, the first time
         self.environment = {k: v for k, v in os.environ.items() if k not in NOISE}
+        self.environment['AIOPOOL_WORKER_DIR'] = str((build / 'aiopool').resolve())
         modules = [HERE / 'node_modules', build / 'bench' / 'node_modules']
         given = self.environment.get('NODE_PATH')
         self.environment['NODE_PATH'] = ':'.join([*map(str, modules), *([given] if given else [])])

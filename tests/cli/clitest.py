@@ -7,6 +7,10 @@ import sys
 import time
 import unittest
 import uuid
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from taptest import main  # noqa: E402,F401
 
 CLI = os.environ["AIOPOOL_CLI"]
 TEST_PLUGIN = os.environ["AIOPOOL_TEST_PLUGIN"]
@@ -81,50 +85,3 @@ class CliTest(unittest.TestCase):
                 with open(f"/proc/{pid}/cmdline", "rb") as file:
                     left.append((pid, file.read()))
             self.fail(f"left behind: {left}")
-
-
-class TapResult(unittest.TestResult):
-    def __init__(self):
-        super().__init__()
-        self.n_reported = 0
-
-    def report(self, test, word, comment=""):
-        self.n_reported += 1
-        print(f"{word} {self.n_reported} - {test.id().split('.', 1)[-1]}{comment}", flush=True)
-
-    def addSuccess(self, test):
-        super().addSuccess(test)
-        self.report(test, "ok")
-
-    def addSkip(self, test, reason):
-        super().addSkip(test, reason)
-        self.report(test, "ok", f" # SKIP {reason}")
-
-    def addFailure(self, test, err):
-        super().addFailure(test, err)
-        self.report(test, "not ok")
-        self.explain(self.failures[-1][1])
-
-    def addError(self, test, err):
-        super().addError(test, err)
-        self.report(test, "not ok")
-        self.explain(self.errors[-1][1])
-
-    @staticmethod
-    def explain(text):
-        for line in text.splitlines():
-            print(f"# {line}", flush=True)
-
-
-def main():
-    """As unittest.main(): all tests of the calling module, or those named."""
-    module = sys.modules["__main__"]
-    loader = unittest.defaultTestLoader
-    if len(sys.argv) > 1:
-        suite = loader.loadTestsFromNames(sys.argv[1:], module)
-    else:
-        suite = loader.loadTestsFromModule(module)
-    print(f"1..{suite.countTestCases()}", flush=True)
-    result = TapResult()
-    suite.run(result)
-    sys.exit(0 if result.wasSuccessful() else 1)

@@ -6,10 +6,14 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import time
+import unittest
 
 from clitest import CLI, EMPTY_PLUGIN, TEST_PLUGIN, CliTest, main, new_environment
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir)
 
 HOSTILE = [b"", b" ", b"a b", b"'", b'"', b"`id`", b"$(id)", b"; touch x", b"-n", b"--help", b":::",
            b"{}", b"\\", b"*", b"~", b"%s", b"\t", "ä€😀".encode(), b"\xff\xfe", b"a\xc3", b"\x1b[31m"]
@@ -58,6 +62,10 @@ class Map(CliTest):
     def test_prints_other_values_as_text(self):
         self.assertEqual(self.lines("map", TEST_PLUGIN + ":zoo", "x"),
                          [b"(true, 0x07, -5000000000, 1.5, 'x', b'\\377', {'k': <1>}, nothing)"])
+
+    def test_prints_byte_strings_as_text(self):
+        self.assertEqual(self.lines("map", "command", "echo hi; printf 'a\\000b' >&2; exit 3"),
+                         [b"(3, 0, b'hi\\n', [0x61, 0x00, 0x62])"])
 
     def test_checksums(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -153,7 +161,8 @@ class Wrong(CliTest):
     def test_usage(self):
         for words in [[], ["nothing"], ["map"], ["map", ""], ["map", ":x", "a"], ["map", "x:", "a"],
                       ["map", "-j0", "echo", "a"], ["map", "-j-1", "echo", "a"],
-                      ["map", "-j99999999", "echo", "a"], ["map", "-jx", "echo", "a"],
+                      ["map", "-j1025", "echo", "a"], ["map", "-j99999999", "echo", "a"],
+                      ["map", "-jx", "echo", "a"],
                       ["map", "--timeout", "-1", "echo", "a"], ["map", "--nonsense", "echo", "a"],
                       ["map", "--timeout", "nan", "echo", "a"], ["info", "extra"]]:
             with self.subTest(words=words):
@@ -182,6 +191,14 @@ class Wrong(CliTest):
         environment = new_environment(AIOPOOL_WORKER_DIR="/nowhere")
         self.assertIn("/nowhere", self.complaint(125, "map", "echo", "a", environment=environment))
 
+    def test_few_descriptors_are_few_workers(self):
+        script = 'ulimit -n {}; "$1" map -j20 sleep 0.1 0.1 0.1 0.1'
+        done = self.run_shell(script.format(64))
+        self.assertEqual((done.returncode, done.stdout), (0, b"0.1\n" * 4), done.stderr)
+        done = self.run_shell(script.format(16))
+        self.assertEqual(done.returncode, 125, done.stderr)
+        self.assertRegex(done.stderr, rb"^aiopool: .*Too many open files\n$")
+
     def test_standard_input_that_cannot_be_read(self):
         script = '"$1" map echo </'
         done = self.run_shell(script)
@@ -194,7 +211,6 @@ class Wrong(CliTest):
         self.assertEqual(done.stderr.count(b"\n"), 1)
 
     def run_shell(self, script):
-        import subprocess
         environment = new_environment()
         done = subprocess.run(["sh", "-c", script, "sh", CLI], capture_output=True, timeout=100,
                               env=environment, check=False)
@@ -218,6 +234,40 @@ class Info(CliTest):
     def test_help(self):
         for words in [["--help"], ["map", "--help"], ["run", "--help"], ["info", "--help"]]:
             self.assertIn(b"Usage:", b"\n".join(self.lines(*words)))
+
+    @unittest.skipIf(shutil.which("man") is None, "no man")
+    def test_the_manual_page_is_well_formed(self):
+        done = subprocess.run(["man", "--warnings", "-l", os.path.join(ROOT, "docs/man/aiopool.1")],
+                              capture_output=True, check=True, env=new_environment(MANWIDTH="80"))
+        self.assertEqual(done.stderr, b"")
+        self.assertIn(b"NAME", done.stdout)
+
+
+@unittest.skipIf(shutil.which("bash") is None, "no bash")
+class Completion(CliTest):
+    def complete(self, *words):
+        """What bash offers for the last of the words."""
+        script = '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _aiopool; ' \
+                 'printf "%s\\n" "${COMPREPLY[@]}"'
+        path = os.path.join(ROOT, "aiopool/cli/aiopool.bash")
+        done = subprocess.run(["bash", "-c", script, "bash", path, "aiopool", *words],
+                              capture_output=True, check=True, cwd=os.path.join(ROOT, "tests"))
+        self.assertEqual(done.stderr, b"")
+        return set(done.stdout.decode().split("\n")) - {""}
+
+    def test_commands_and_options(self):
+        self.assertEqual(self.complete("m"), {"map"})
+        self.assertEqual(self.complete("map", "--j"), {"--jobs", "--json"})
+        self.assertEqual(self.complete("run", "--k"), {"--keep-order"})
+        self.assertEqual(self.complete("info", ""), set())
+
+    def test_functions_commands_and_items(self):
+        for words in [[], ["-j", "4"], ["-j4"], ["--jobs", "4"], ["--jobs", "=", "4", "--bar"]]:
+            self.assertEqual(self.complete("map", *words, "sh"), {"sha256", "sha1"}, words)
+        self.assertIn("gzip", self.complete("run", "-k", "gz"))
+        self.assertEqual(self.complete("map", "sha256", "cl"), {"cli"})
+        self.assertEqual(self.complete("run", "gzip", ":::", "cl"), {"cli"})
+        self.assertEqual(self.complete("run", "gzip", ":"), {":::"})
 
 
 if __name__ == "__main__":

@@ -88,6 +88,17 @@ class Stop(CliTest):
         process.kill()
         self.assert_ends(process, -9)
 
+    def test_killed_while_a_worker_is_stopped(self):
+        process = self.start("run", "-j1", "kill -STOP $PPID; sleep {}", ":::", "600")
+        self.wait_for_sleeps(1)
+        process.kill()
+        self.assert_ends(process, -9)
+
+    def test_a_command_may_leave_nothing_in_its_group(self):
+        process = self.start("run", "-j2", "sleep 600 & trap '' TERM; sleep 601 & : {}", ":::",
+                             *"abcd")
+        self.assert_ends(process, 0)
+
     def test_lines_come_out_while_input_is_open(self):
         process = self.start("run", "echo", stdin=subprocess.PIPE)
         for word in b"a", b"b", b"c":
@@ -139,13 +150,14 @@ class Pipes(CliTest):
 
 
 class Bar(CliTest):
-    def run_on_terminal(self, *words, width=80, stop=None):
-        """What the terminal gets on standard error."""
+    def run_on_terminal(self, *words, width=80, stop=None, with_stdout=False):
+        """What the terminal gets on standard error, and on standard output if that is wanted."""
         environment = new_environment()
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
         with tempfile.TemporaryFile() as out:
-            process = subprocess.Popen([CLI, *words], env=environment, stdout=out, stderr=theirs)
+            process = subprocess.Popen([CLI, *words], env=environment, stderr=theirs,
+                                       stdout=theirs if with_stdout else out)
             os.close(theirs)
             text = b""
             while True:
@@ -176,6 +188,20 @@ class Bar(CliTest):
         _, text = self.run_on_terminal("map", "--bar", "-j2", "sleep", *["0.002"] * 500)
         seconds = time.monotonic() - started
         self.assertLessEqual(text.count(b"/500"), seconds * 10 + 2)
+
+    def test_stays_beside_lines(self):
+        status, text = self.run_on_terminal("map", "--bar", "-j1", "sleep", *["0.002"] * 300,
+                                            with_stdout=True)
+        self.assertEqual((status, text.count(b"0.002\r\n")), (0, 300))
+        self.assertGreaterEqual(text.count(b"/300"), 3)
+        bar = rb"\r\x1b\[K(\[[-#]+\]  \d+/300 [^\r\n]*)?"
+        self.assertEqual(re.sub(bar, b"", text), b"0.002\r\n" * 300)
+
+    def test_leaves_an_open_line_alone(self):
+        status, text = self.run_on_terminal("run", "--bar", "-j1", "printf {}; sleep 0.3", ":::",
+                                            *"abc", with_stdout=True)
+        self.assertEqual(status, 0)
+        self.assertTrue(text.endswith(b"abc"), text)
 
     def test_respects_the_width(self):
         _, text = self.run_on_terminal("map", "--bar", "-j1", "sleep", "0.3", "0.3", width=30)

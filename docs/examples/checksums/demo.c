@@ -226,6 +226,7 @@ main (int    argc,
   g_autoptr (GError) error = NULL;
 
   setlocale (LC_ALL, "");
+  g_setenv ("AIOPOOL_WORKER_DIR", DEMO_WORKER_DIR, FALSE); /* not where they will be installed */
   if (parse (&options, &argc, &argv, &error))
     files = find_files (&options, &error);
 
