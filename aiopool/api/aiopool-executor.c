@@ -4,6 +4,7 @@
 #include "aiopool/api/aiopool-executor.h"
 
 #include "aiopool/api/aiopool-future-private.h"
+#include "aiopool/api/aiopool-task-private.h"
 #include "aiopool/base/aiopool-error.h"
 
 /**
@@ -147,6 +148,7 @@ submit (AiopoolExecutor *self,
   GError *local = NULL;
   AiopoolFuture *future = NULL;
 
+  aiopool_task_freeze (task);
   if (klass->submit == NULL)
     g_set_error (&local, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_NOT_SUPPORTED,
                  "%s takes no tasks", G_OBJECT_TYPE_NAME (self));

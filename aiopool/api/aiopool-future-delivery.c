@@ -295,7 +295,7 @@ deliver_emits (AiopoolFuture *self,
 typedef struct
 {
   GQueue   emits;    /* (owned) of AiopoolPayload */
-  guint64  debt;
+  gint64   debt;
   gboolean has_progress;
   double   progress;
   char    *message;  /* (owned) (nullable) */
@@ -388,10 +388,11 @@ on_progress (AiopoolJob *job,
   aiopool_future_tell_progress (future_of_job (job), fraction, text);
 }
 
-/* TRUE if the task may send as many bytes again at once. */
+/* TRUE if the task may send as much again at once. */
 static gboolean
 on_emitted (AiopoolJob     *job,
-            AiopoolPayload *payload)
+            AiopoolPayload *payload,
+            gint64          cost)
 {
   AiopoolFuture *self = future_of_job (job);
   AiopoolFutureExtra *extra;
@@ -401,7 +402,7 @@ on_emitted (AiopoolJob     *job,
   extra = aiopool_future_get_extra (self);
   has_waiters = self->n_waiters > 0;
   if (!has_waiters)
-    extra->debt += aiopool_payload_get_size (payload);
+    extra->debt += cost;
   g_queue_push_tail (&extra->emits, payload);
   post_news (extra);
   aiopool_future_unlock (self);

@@ -28,7 +28,7 @@ typedef struct
   gboolean          has_news;    /* the letter is posted */
   gboolean          has_progress; /* to be told */
   GQueue            emits;       /* (owned) of AiopoolPayload, to be told */
-  guint64           debt;        /* bytes of partial results without credit */
+  gint64            debt;        /* cost of partial results without credit */
   GCancellable     *promise;     /* (owned) (nullable): of a promise, tells it of a cancel */
   GMainContext     *needed;      /* (owned) (nullable): context that keeps the promise */
 } AiopoolFutureExtra;

@@ -35,9 +35,10 @@ aiopool_future_wake (AiopoolFuture *self)
 {
   Slot *slot = slot_of (self);
 
+  /* Who looked at the state before this sleeps now; woken with the lock it would sleep again. */
   g_mutex_lock (&slot->lock);
-  g_cond_broadcast (&slot->woken);
   g_mutex_unlock (&slot->lock);
+  g_cond_broadcast (&slot->woken);
 }
 
 static void
@@ -47,11 +48,11 @@ on_cancelled (GCancellable *cancellable,
   aiopool_future_wake (user_data);
 }
 
-/* Returns the bytes that the task may have credit for now. */
-static guint64
+/* Returns what the task may have credit for now. */
+static gint64
 enter (AiopoolFuture *self)
 {
-  guint64 debt = 0;
+  gint64 debt = 0;
 
   aiopool_future_lock (self);
   self->n_waiters++;
@@ -99,7 +100,7 @@ aiopool_future_park (AiopoolFuture *self,
                      GCancellable  *cancellable)
 {
   gulong id = 0;
-  guint64 debt;
+  gint64 debt;
 
   if (aiopool_future_has_ended (self))
     return TRUE;

@@ -28,7 +28,8 @@
  * Since: 0.1
  */
 
-#define MAX_NAME 4096 /* bytes of a function's name, as in the protocol */
+#define MAX_NAME     4096              /* bytes of a function's name, as in the protocol */
+#define MAX_KEYWORDS (4 * 1024 * 1024) /* bytes, serialised: so much fits into a frame with room */
 
 enum
 {
@@ -195,16 +196,23 @@ connect_cancellable (AiopoolFuture *self,
     aiopool_future_cancel (self, AIOPOOL_CANCEL_FORCE);
 }
 
+/* What a frame could not carry. */
 static gboolean
-check_name (AiopoolTask  *task,
+check_task (AiopoolTask  *task,
             GError      **error)
 {
   gsize length = strlen (aiopool_task_get_function (task));
+  GVariant *keywords = aiopool_task_get_keywords (task);
 
-  if (length > 0 && length <= MAX_NAME)
+  if (length == 0 || length > MAX_NAME)
+    g_set_error (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_UNKNOWN_FUNCTION,
+                 "The name of a function has from 1 to %d bytes, this one %zu", MAX_NAME, length);
+  else if (keywords != NULL && g_variant_get_size (keywords) > MAX_KEYWORDS)
+    g_set_error (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_TOO_LARGE,
+                 "The keywords have %zu bytes; the limit is %d", g_variant_get_size (keywords),
+                 MAX_KEYWORDS);
+  else
     return TRUE;
-  g_set_error (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_UNKNOWN_FUNCTION,
-               "The name of a function has from 1 to %d bytes, this one %zu", MAX_NAME, length);
   return FALSE;
 }
 
@@ -218,7 +226,7 @@ aiopool_future_submit (AiopoolScheduler  *scheduler,
   AiopoolMailbox *home = aiopool_mailbox_get_home ();
   AiopoolFuture *self;
 
-  if (g_cancellable_set_error_if_cancelled (cancellable, error) || !check_name (task, error))
+  if (g_cancellable_set_error_if_cancelled (cancellable, error) || !check_task (task, error))
     return NULL;
   aiopool_mailbox_sweep (home);
   self = future_new (task, home);

@@ -19,7 +19,11 @@
  * Since: 0.1
  */
 
-#define MAX_FDS 240
+#define MAX_FDS    240
+#define MAX_COPIED 256 /* bytes of arguments that are copied */
+
+#define FORMAT_BITS 3
+#define LENT_BIT    4 /* somebody got the value, and may still look at it */
 
 /* What most tasks do not have. */
 typedef struct
@@ -28,12 +32,15 @@ typedef struct
   char              *tag;     /* (owned) (nullable) */
 } Extra;
 
+/* Small, for there may be a million of them. The argument in the spec is (owned), and there once
+ * the task is frozen. The value is a GVariant if the format is GVARIANT and GBytes otherwise, with
+ * the format in its lowest bits; a small GVariant that nobody looked at is let go once its bytes are
+ * in the argument. */
 struct _AiopoolTask
 {
   GObject     parent_instance;
-  AiopoolSpec spec;      /* function (owned); options are extra's, or the common ones */
-  gpointer    value;     /* (owned): GVariant if the format is GVARIANT, GBytes otherwise */
-  int         is_frozen; /* atomic */
+  AiopoolSpec spec;  /* function (owned); options are extra's, or the common ones */
+  gpointer    value; /* (owned) (nullable); see get_value() */
 };
 
 enum
@@ -76,23 +83,57 @@ get_extra (AiopoolTask *self)
 static gboolean
 is_frozen (AiopoolTask *self)
 {
-  return g_atomic_int_get (&self->is_frozen);
+  return g_atomic_pointer_get (&self->spec.argument) != NULL;
+}
+
+static AiopoolFormat
+get_format (AiopoolTask *self)
+{
+  return (AiopoolFormat) (GPOINTER_TO_SIZE (g_atomic_pointer_get (&self->value)) & FORMAT_BITS);
 }
 
 static gboolean
 is_variant (AiopoolTask *self)
 {
-  return self->spec.argument.format == AIOPOOL_FORMAT_GVARIANT;
+  return get_format (self) == AIOPOOL_FORMAT_GVARIANT;
 }
 
-/* What was not given: no arguments, and a name that no worker knows. */
-static void
-fill_in (AiopoolTask *self)
+static gpointer
+get_value (AiopoolTask *self)
 {
-  if (self->value == NULL)
-    self->value = g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
-  if (self->spec.function == NULL)
-    self->spec.function = g_ref_string_new_intern ("");
+  return GSIZE_TO_POINTER (GPOINTER_TO_SIZE (g_atomic_pointer_get (&self->value)) &
+                           ~(gsize) (FORMAT_BITS | LENT_BIT));
+}
+
+/* Takes @value. */
+static void
+set_value (AiopoolTask  *self,
+           AiopoolFormat format,
+           gpointer      value)
+{
+  gpointer tagged = GSIZE_TO_POINTER (GPOINTER_TO_SIZE (value) | (gsize) format);
+
+  g_atomic_pointer_set (&self->value, tagged);
+}
+
+static AiopoolPayload *
+pack_variant (AiopoolTask *self)
+{
+  g_autoptr (GVariant) variant = get_value (self);
+  AiopoolPayloadView view;
+
+  if (variant == NULL)
+    variant = g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
+  aiopool_payload_view_variant (&view, variant);
+  if (view.size <= MAX_COPIED && (GPOINTER_TO_SIZE (self->value) & LENT_BIT) == 0)
+    {
+      set_value (self, AIOPOOL_FORMAT_GVARIANT, NULL);
+      return aiopool_payload_new_copy (&view);
+    }
+  g_variant_ref (variant); /* for the value, where it stays */
+  if (get_value (self) == NULL)
+    set_value (self, AIOPOOL_FORMAT_GVARIANT, variant);
+  return aiopool_payload_new_bytes (view.format, view.type, g_variant_get_data_as_bytes (variant));
 }
 
 /* The arguments are serialised here, once, on the thread that submits. */
@@ -100,20 +141,21 @@ const AiopoolSpec *
 aiopool_task_freeze (AiopoolTask *self)
 {
   static GMutex lock; /* guards the change to frozen, when two threads submit at once */
+  AiopoolPayload *argument;
 
   if (is_frozen (self))
     return &self->spec;
   g_mutex_lock (&lock);
-  if (!self->is_frozen)
+  if (!is_frozen (self))
     {
-      fill_in (self);
-      if (is_variant (self))
-        aiopool_payload_view_variant (&self->spec.argument, self->value);
-      else
-        aiopool_payload_view_bytes (&self->spec.argument, self->spec.argument.format, self->value);
+      if (self->spec.function == NULL)
+        self->spec.function = g_ref_string_new_intern ("");
       if (self->spec.options->keywords != NULL)
         g_variant_get_data (self->spec.options->keywords);
-      g_atomic_int_set (&self->is_frozen, TRUE);
+      argument = is_variant (self) ? pack_variant (self)
+                                   : aiopool_payload_new_bytes (get_format (self), NULL,
+                                                                g_bytes_ref (get_value (self)));
+      g_atomic_pointer_set (&self->spec.argument, argument);
     }
   g_mutex_unlock (&lock);
   return &self->spec;
@@ -131,10 +173,12 @@ to_usec (double seconds)
 static void
 clear_value (AiopoolTask *self)
 {
-  if (is_variant (self))
-    g_clear_pointer ((GVariant **) &self->value, g_variant_unref);
-  else
-    g_clear_pointer ((GBytes **) &self->value, g_bytes_unref);
+  gpointer value = get_value (self);
+
+  if (value != NULL && is_variant (self))
+    g_variant_unref (value);
+  else if (value != NULL)
+    g_bytes_unref (value);
 }
 
 static void
@@ -154,6 +198,7 @@ aiopool_task_finalize (GObject *object)
   if (has_extra (self))
     free_extra (get_extra (self));
   clear_value (self);
+  g_clear_pointer (&self->spec.argument, aiopool_payload_unref);
   g_clear_pointer ((char **) &self->spec.function, g_ref_string_release);
   G_OBJECT_CLASS (aiopool_task_parent_class)->finalize (object);
 }
@@ -172,8 +217,8 @@ set_arguments (AiopoolTask *self,
                GVariant    *arguments)
 {
   clear_value (self);
-  self->spec.argument.format = AIOPOOL_FORMAT_GVARIANT;
-  self->value = arguments != NULL ? g_variant_ref_sink (arguments) : NULL;
+  set_value (self, AIOPOOL_FORMAT_GVARIANT,
+             arguments != NULL ? g_variant_ref_sink (arguments) : NULL);
 }
 
 static void
@@ -196,7 +241,7 @@ aiopool_task_get_property (GObject    *object,
       g_value_set_boxed (value, aiopool_task_get_payload (self));
       break;
     case PROP_FORMAT:
-      g_value_set_enum (value, (int) self->spec.argument.format);
+      g_value_set_enum (value, (int) get_format (self));
       break;
     case PROP_KEYWORDS:
       g_value_set_variant (value, self->spec.options->keywords);
@@ -429,7 +474,7 @@ aiopool_task_new (const char *function,
   self = g_object_new (AIOPOOL_TYPE_TASK, NULL);
   set_function (self, function);
   if (arguments != NULL)
-    self->value = g_variant_ref_sink (arguments);
+    set_value (self, AIOPOOL_FORMAT_GVARIANT, g_variant_ref_sink (arguments));
   return self;
 }
 
@@ -460,8 +505,7 @@ aiopool_task_new_for_payload (const char    *function,
 
   self = g_object_new (AIOPOOL_TYPE_TASK, NULL);
   set_function (self, function);
-  self->spec.argument.format = format;
-  self->value = g_bytes_ref (payload);
+  set_value (self, format, g_bytes_ref (payload));
   return self;
 }
 
@@ -483,6 +527,16 @@ aiopool_task_get_function (AiopoolTask *self)
   return self->spec.function != NULL ? self->spec.function : "";
 }
 
+/* Of a frozen task, which let it go. Two threads may do it at once. */
+static void
+restore_variant (AiopoolTask *self)
+{
+  GVariant *variant = aiopool_payload_dup_variant (self->spec.argument, TRUE);
+
+  if (!g_atomic_pointer_compare_and_exchange (&self->value, NULL, variant))
+    g_variant_unref (variant);
+}
+
 /**
  * aiopool_task_get_arguments:
  * @self: a task
@@ -498,7 +552,13 @@ aiopool_task_get_arguments (AiopoolTask *self)
 {
   g_return_val_if_fail (AIOPOOL_IS_TASK (self), NULL);
 
-  return is_variant (self) ? self->value : NULL;
+  if (!is_variant (self))
+    return NULL;
+  if (get_value (self) == NULL && is_frozen (self))
+    restore_variant (self);
+  if (get_value (self) != NULL)
+    g_atomic_pointer_or (&self->value, LENT_BIT);
+  return get_value (self);
 }
 
 /**
@@ -516,7 +576,7 @@ aiopool_task_get_payload (AiopoolTask *self)
 {
   g_return_val_if_fail (AIOPOOL_IS_TASK (self), NULL);
 
-  return is_variant (self) ? NULL : self->value;
+  return is_variant (self) ? NULL : get_value (self);
 }
 
 /**
@@ -534,7 +594,7 @@ aiopool_task_get_format (AiopoolTask *self)
 {
   g_return_val_if_fail (AIOPOOL_IS_TASK (self), AIOPOOL_FORMAT_RAW);
 
-  return self->spec.argument.format;
+  return get_format (self);
 }
 
 /**

@@ -8,25 +8,21 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 /* The engine: one thread per process, started with the first pool and alive as long as the
  * process. It reads the channels, keeps the alarms, starts workers and sees them end.
  *
- * Its main context holds one source with an epoll descriptor for all sockets, one source per alarm
- * and one for posted functions. It never ends, because the kernel kills workers that asked for a
- * death signal when the thread that spawned them ends, not when the process does. At exit() it is
- * simply gone with the process; workers see that through their own descriptor on the parent.
+ * Its main context holds one source for all sockets, one per alarm and one for posted functions.
+ * Its poll function waits on an epoll descriptor that has all sockets and the context's own wake-up
+ * in it. It never ends, because the kernel kills workers that asked for a death signal when the thread
+ * that spawned them ends, not when the process does. At exit() it is simply gone with the process;
+ * workers see that through their own descriptor on the parent.
  *
  * A fork()ed copy of the process has no engine: every entry point reports that. */
 
 #define EVENTS_PER_WAIT 64
-
-typedef struct
-{
-  GSource base;
-  int     epoll_fd;
-} PollSource;
 
 typedef struct
 {
@@ -39,6 +35,9 @@ typedef struct
   GMainContext *context;
   GThread      *thread;
   int           epoll_fd;
+  int           wakeup_fd; /* (unowned: the context) in the epoll set too; -1 before it is known */
+  struct epoll_event events[EVENTS_PER_WAIT]; /* of the last poll, not handled; engine only */
+  int           n_events;
   GSource      *post_source;
   GMutex        lock;  /* guards posts */
   GArray       *posts; /* (owned) of Post */
@@ -62,26 +61,94 @@ on_fork_child (void)
   g_atomic_int_set (&forked, TRUE);
 }
 
+/* Puts the context's wake-up descriptor beside the sockets: then one system call waits for all. */
+static void
+watch_wakeup (int fd)
+{
+  struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
+
+  if (engine.wakeup_fd == fd)
+    return;
+  if (engine.wakeup_fd >= 0)
+    epoll_ctl (engine.epoll_fd, EPOLL_CTL_DEL, engine.wakeup_fd, NULL);
+  epoll_ctl (engine.epoll_fd, EPOLL_CTL_ADD, fd, &event);
+  engine.wakeup_fd = fd;
+}
+
+/* Somebody attached a descriptor to our context: an ordinary poll, the sockets behind theirs. */
+static int
+poll_others (GPollFD *fds,
+             guint    n_fds,
+             int      timeout)
+{
+  GPollFD *all = g_newa (GPollFD, n_fds + 1);
+  int result;
+
+  memcpy (all, fds, n_fds * sizeof (GPollFD));
+  all[n_fds] = (GPollFD) { engine.epoll_fd, G_IO_IN, 0 };
+  result = g_poll (all, n_fds + 1, timeout);
+  memcpy (fds, all, n_fds * sizeof (GPollFD));
+  engine.n_events = epoll_wait (engine.epoll_fd, engine.events, EVENTS_PER_WAIT, 0);
+  return result;
+}
+
+/* The context's poll function. What is ready among the sockets is kept for the dispatch. */
+static int
+poll_all (GPollFD *fds,
+          guint    n_fds,
+          int      timeout)
+{
+  int result = 0;
+
+  if (n_fds != 1)
+    return poll_others (fds, n_fds, timeout);
+  watch_wakeup (fds[0].fd);
+  fds[0].revents = 0;
+  engine.n_events = epoll_wait (engine.epoll_fd, engine.events, EVENTS_PER_WAIT, timeout);
+  for (int i = 0; i < engine.n_events; i++)
+    {
+      if (engine.events[i].data.ptr == NULL)
+        {
+          fds[0].revents = G_IO_IN;
+          result = 1;
+        }
+    }
+  return result;
+}
+
+static gboolean
+poll_source_prepare (GSource *source,
+                     int     *timeout)
+{
+  *timeout = -1;
+  return FALSE;
+}
+
+static gboolean
+poll_source_check (GSource *source)
+{
+  return engine.n_events > 0;
+}
+
 static gboolean
 poll_source_dispatch (GSource     *source,
                       GSourceFunc  callback,
                       gpointer     user_data)
 {
-  PollSource *self = (PollSource *) source;
-  struct epoll_event events[EVENTS_PER_WAIT];
-  int n = epoll_wait (self->epoll_fd, events, EVENTS_PER_WAIT, 0);
-
-  for (int i = 0; i < n; i++)
+  for (int i = 0; i < engine.n_events; i++)
     {
-      AiopoolWatch *watch = events[i].data.ptr;
+      AiopoolWatch *watch = engine.events[i].data.ptr;
 
-      if (watch->fd >= 0)
-        watch->ready (watch, events[i].events);
+      if (watch != NULL && watch->fd >= 0)
+        watch->ready (watch, engine.events[i].events);
     }
+  engine.n_events = 0;
   return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs poll_source_funcs = { NULL, NULL, poll_source_dispatch, NULL, NULL, NULL };
+static GSourceFuncs poll_source_funcs = {
+  poll_source_prepare, poll_source_check, poll_source_dispatch, NULL, NULL, NULL
+};
 
 static gboolean
 has_posts (GSource *source)
@@ -192,10 +259,8 @@ attach (GSource    *source,
 static void
 attach_sources (void)
 {
-  GSource *source = g_source_new (&poll_source_funcs, sizeof (PollSource));
+  GSource *source = g_source_new (&poll_source_funcs, sizeof (GSource));
 
-  ((PollSource *) source)->epoll_fd = engine.epoll_fd;
-  g_source_add_unix_fd (source, engine.epoll_fd, G_IO_IN);
   attach (source, "[aiopool] sockets");
   g_source_unref (source);
 
@@ -204,10 +269,26 @@ attach_sources (void)
 }
 
 static gboolean
+start_thread (GError **error)
+{
+  g_autoptr (GError) cause = NULL;
+
+  engine.thread = g_thread_try_new ("aiopool", engine_main, NULL, &cause);
+  if (engine.thread == NULL)
+    g_set_error (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_START_FAILED,
+                 "Cannot start the aiopool thread: %s", cause->message);
+  return engine.thread != NULL;
+}
+
+/* What is made stays: the thread may start at the next try. */
+static gboolean
 start_once (GError **error)
 {
-  int epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
+  int epoll_fd;
 
+  if (engine.context != NULL)
+    return start_thread (error);
+  epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
   if (epoll_fd < 0)
     {
       int saved_errno = errno;
@@ -219,12 +300,11 @@ start_once (GError **error)
   engine.epoll_fd = epoll_fd;
   engine.posts = g_array_new (FALSE, FALSE, sizeof (Post));
   engine.context = g_main_context_new ();
+  engine.wakeup_fd = -1;
+  g_main_context_set_poll_func (engine.context, poll_all);
   attach_sources ();
   pthread_atfork (NULL, NULL, on_fork_child);
-  engine.thread = g_thread_try_new ("aiopool", engine_main, NULL, error);
-  if (engine.thread == NULL)
-    g_prefix_error (error, "Cannot start the aiopool thread: ");
-  return engine.thread != NULL;
+  return start_thread (error);
 }
 
 /* Starts the engine unless it runs; tried again after a failure. */
@@ -331,6 +411,11 @@ aiopool_watch_remove (AiopoolWatch *self)
     return;
   epoll_ctl (engine.epoll_fd, EPOLL_CTL_DEL, self->fd, NULL);
   self->fd = -1;
+  for (int i = 0; i < engine.n_events; i++)
+    {
+      if (engine.events[i].data.ptr == self)
+        engine.events[i].data.ptr = NULL;
+    }
 }
 
 /* An alarm runs @func on the engine thread; it must be freed there. */

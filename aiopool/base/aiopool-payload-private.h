@@ -23,6 +23,8 @@ AiopoolPayload *aiopool_payload_new_bytes   (AiopoolFormat             format,
                                              GBytes                   *bytes);
 AiopoolPayload *aiopool_payload_ref         (AiopoolPayload           *self);
 void            aiopool_payload_unref       (AiopoolPayload           *self);
+void            aiopool_payload_get_view    (const AiopoolPayload     *self,
+                                             AiopoolPayloadView       *view);
 AiopoolFormat   aiopool_payload_get_format  (const AiopoolPayload     *self);
 gsize           aiopool_payload_get_size    (const AiopoolPayload     *self);
 GBytes         *aiopool_payload_dup_bytes   (AiopoolPayload           *self);

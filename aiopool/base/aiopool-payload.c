@@ -77,6 +77,18 @@ aiopool_payload_unref (AiopoolPayload *self)
   g_free (self);
 }
 
+/* Of what @self owns. */
+void
+aiopool_payload_get_view (const AiopoolPayload *self,
+                          AiopoolPayloadView   *view)
+{
+  view->format = self->format;
+  view->type = self->format == AIOPOOL_FORMAT_GVARIANT ? self->rest : NULL;
+  view->size = self->size;
+  view->data = self->bytes != NULL ? g_bytes_get_data (self->bytes, NULL)
+                                   : self->rest + self->data_offset;
+}
+
 AiopoolFormat
 aiopool_payload_get_format (const AiopoolPayload *self)
 {

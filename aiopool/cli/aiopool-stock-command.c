@@ -143,7 +143,7 @@ on_child_setup (gpointer user_data)
     _exit (127);
 }
 
-/* G_SPAWN_ERROR means nothing to a program that never spawned: it would not be rebuilt there. */
+/* One domain for whatever goes wrong in this plug-in. */
 static void
 set_error_from_spawn (GError      **error,
                       const GError *spawn_error)

@@ -67,7 +67,8 @@ _aiopool ()
   elif [[ "${COMP_WORDS[1]}" == run ]] && ((COMP_CWORD == first)); then
     COMPREPLY=($(compgen -c -- "$current"))
   elif [[ "${COMP_WORDS[1]}" != info ]]; then
-    [[ "${COMP_WORDS[1]}" == run ]] && COMPREPLY=($(compgen -W ':::' -- "$current"))
+    # Not for a half of it: bash takes colons for borders of words.
+    [[ "${COMP_WORDS[1]}" == run && -z "$current" ]] && COMPREPLY=(':::')
     _aiopool_files "$current"
   fi
 }

@@ -366,13 +366,13 @@ aiopool_call_set_progress (AiopoolCall *self,
 /* Adds what is emitted to what was, and says how much that was. */
 static guint64
 count_emitted (AiopoolCall *self,
-               gsize        size)
+               gint64       cost)
 {
   guint64 before;
 
   g_mutex_lock (&self->lock);
   before = self->n_emitted;
-  self->n_emitted += size;
+  self->n_emitted += (guint64) cost;
   g_mutex_unlock (&self->lock);
   return before;
 }
@@ -446,7 +446,7 @@ aiopool_call_emit (AiopoolCall  *self,
   owned = g_variant_ref_sink (value);
   if (g_cancellable_set_error_if_cancelled (get_cancellable (self), error))
     return FALSE;
-  before = count_emitted (self, g_variant_get_size (value));
+  before = count_emitted (self, AIOPOOL_EMIT_COST (g_variant_get_size (value)));
   if (!aiopool_session_wait_credit (self->session, self->id, before) &&
       !aiopool_call_is_answered (self))
     {

@@ -36,8 +36,8 @@ typedef struct
   AiopoolTypePins  pins;          /* of arguments and results */
   AiopoolCall     *spare;         /* (owned) (nullable): used again for the next task */
   AiopoolCall     *current;       /* (unowned: its runner) (nullable); atomic */
-  gint64           flushed;       /* monotonic microseconds: when the first answer that is not written
-                                   * began to be made */
+  gint64           flushed;       /* monotonic microseconds: when the task began whose answer is the
+                                   * first that is not written */
   gint64           now;           /* monotonic microseconds: the end of the last task, 0 if that is
                                    * not just now */
   int              limit;         /* of asynchronous calls at once */

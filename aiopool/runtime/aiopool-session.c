@@ -19,8 +19,7 @@
  * What the parent says about single tasks (cancel, credit) comes on the link thread and meets the
  * task here, in a table that holds only tasks which somebody said or asked something about. */
 
-#define FREE_CREDIT (256 * 1024) /* bytes of partial results that need no permission */
-#define MAX_TOLD    256          /* entries kept for tasks that may have ended */
+#define MAX_TOLD 256 /* entries kept for tasks that may have ended */
 
 static gboolean has_variable_been_read;
 
@@ -258,12 +257,12 @@ aiopool_session_wait_credit (AiopoolSession *self,
   AiopoolTold *told;
   gboolean may_go_on;
 
-  if (spent <= FREE_CREDIT)
+  if (spent <= AIOPOOL_EMIT_CREDIT)
     return TRUE;
   aiopool_outbox_flush (self->outbox);
   g_mutex_lock (&self->lock);
   while ((told = g_hash_table_lookup (self->told, &id)) != NULL && !told->is_cancelled &&
-         told->credit < spent - FREE_CREDIT)
+         told->credit < spent - AIOPOOL_EMIT_CREDIT)
     g_cond_wait (&self->granted, &self->lock);
   may_go_on = told != NULL && !told->is_cancelled;
   g_mutex_unlock (&self->lock);

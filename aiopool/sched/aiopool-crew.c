@@ -10,11 +10,13 @@
  * A worker is started when tasks wait, none is free and the maximum allows it; it is asked to go
  * when it has been idle for long enough. When one cannot be started, others go on and it is tried
  * again later, each time after twice the pause; when there is no other, every waiting task fails
- * with the reason, rather than wait for what may never come. */
+ * with the reason, rather than wait for what may never come. So it is when several in a row are
+ * killed before they report, or end before they start a task. */
 
 #define TRIM_USEC        (5 * G_USEC_PER_SEC)
 #define FIRST_PAUSE_USEC 50000
 #define MAX_PAUSE_USEC   (5 * G_USEC_PER_SEC)
+#define MAX_EARLY_ENDS   5
 
 /* Workers that live or are being started. */
 guint
@@ -189,15 +191,23 @@ fail_queue (AiopoolScheduler *self,
     }
 }
 
-/* A worker could not be started, or ended before it reported. */
+/* After @n failures in a row. */
+static void
+pause_after (AiopoolScheduler *self,
+             guint             n)
+{
+  self->spawn_after = g_get_monotonic_time () + MIN ((gint64) FIRST_PAUSE_USEC << MIN (n - 1, 7),
+                                                     MAX_PAUSE_USEC);
+  aiopool_dispatch_wake_at (self, self->spawn_after);
+}
+
+/* A worker could not be started, or ended by itself before it reported. */
 void
 aiopool_crew_start_failed (AiopoolScheduler *self,
                            const GError     *why,
                            const char       *last_lines,
                            AiopoolReport    *report)
 {
-  guint shift = MIN (self->n_failed_starts, 7);
-
   self->n_failed_starts++;
   g_debug ("scheduler %p: start %u in a row failed: %s", self, self->n_failed_starts,
            why->message);
@@ -205,9 +215,31 @@ aiopool_crew_start_failed (AiopoolScheduler *self,
     {
       fail_queue (self, why, last_lines, report);
       self->n_failed_starts = 0;
-      return;
     }
-  self->spawn_after = g_get_monotonic_time () + MIN ((gint64) FIRST_PAUSE_USEC << shift,
-                                                     MAX_PAUSE_USEC);
-  aiopool_dispatch_wake_at (self, self->spawn_after);
+  else
+    pause_after (self, self->n_failed_starts);
+}
+
+/* A worker was killed before it reported, or had tasks and ended before it started any of them:
+ * that was somebody else, or it is no good. The first is replaced at once. */
+void
+aiopool_crew_ended_early (AiopoolScheduler *self,
+                          const GError     *why,
+                          const char       *last_lines,
+                          AiopoolReport    *report)
+{
+  g_autoptr (GError) error = NULL;
+
+  self->n_early_ends++;
+  g_debug ("scheduler %p: early end %u in a row: %s", self, self->n_early_ends, why->message);
+  if (self->n_early_ends >= MAX_EARLY_ENDS && aiopool_crew_count_alive (self) == 0)
+    {
+      error = g_error_new (AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_START_FAILED,
+                           "%u workers in a row ended before they started a task: %s",
+                           self->n_early_ends, why->message);
+      fail_queue (self, error, last_lines, report);
+      self->n_early_ends = 0;
+    }
+  else if (self->n_early_ends > 1)
+    pause_after (self, self->n_early_ends - 1);
 }

@@ -6,72 +6,82 @@
 /* Jobs to be looked at when their time has come: a binary heap by deadline. A job knows its place
  * (from 1), so that it can be moved and removed in logarithmic time. */
 
-#define AT(self, i) ((AiopoolJob *) g_ptr_array_index ((self)->jobs, (i) - 1))
+typedef struct
+{
+  gint64      when;
+  AiopoolJob *job;
+} Entry;
+
+static Entry *
+at (AiopoolDeadlines *self,
+    guint             index)
+{
+  return &g_array_index (self->entries, Entry, index - 1);
+}
 
 void
 aiopool_deadlines_init (AiopoolDeadlines *self)
 {
-  self->jobs = g_ptr_array_new ();
+  self->entries = g_array_new (FALSE, FALSE, sizeof (Entry));
 }
 
 void
 aiopool_deadlines_clear (AiopoolDeadlines *self)
 {
-  g_clear_pointer (&self->jobs, g_ptr_array_unref);
+  g_clear_pointer (&self->entries, g_array_unref);
 }
 
 static void
 put (AiopoolDeadlines *self,
      guint             index,
-     AiopoolJob       *job)
+     Entry             entry)
 {
-  g_ptr_array_index (self->jobs, index - 1) = job;
-  job->heap_index = index;
+  *at (self, index) = entry;
+  entry.job->heap_index = index;
 }
 
-static void
+static guint
 sift_up (AiopoolDeadlines *self,
-         AiopoolJob       *job)
+         guint             index,
+         Entry             entry)
 {
-  guint index = job->heap_index;
-
-  for (; index > 1 && AT (self, index / 2)->deadline > job->deadline; index /= 2)
-    put (self, index, AT (self, index / 2));
-  put (self, index, job);
+  for (; index > 1 && at (self, index / 2)->when > entry.when; index /= 2)
+    put (self, index, *at (self, index / 2));
+  put (self, index, entry);
+  return index;
 }
 
 static void
 sift_down (AiopoolDeadlines *self,
-           AiopoolJob       *job)
+           guint             index,
+           Entry             entry)
 {
-  guint index = job->heap_index;
   guint child;
 
-  for (; (child = 2 * index) <= self->jobs->len; index = child)
+  for (; (child = 2 * index) <= self->entries->len; index = child)
     {
-      if (child < self->jobs->len && AT (self, child + 1)->deadline < AT (self, child)->deadline)
+      if (child < self->entries->len && at (self, child + 1)->when < at (self, child)->when)
         child++;
-      if (AT (self, child)->deadline >= job->deadline)
+      if (at (self, child)->when >= entry.when)
         break;
-      put (self, index, AT (self, child));
+      put (self, index, *at (self, child));
     }
-  put (self, index, job);
+  put (self, index, entry);
 }
 
 static void
 take_out (AiopoolDeadlines *self,
           AiopoolJob       *job)
 {
-  AiopoolJob *last = AT (self, self->jobs->len);
+  Entry last = *at (self, self->entries->len);
   guint index = job->heap_index;
 
-  g_ptr_array_set_size (self->jobs, (int) self->jobs->len - 1);
+  g_array_set_size (self->entries, self->entries->len - 1);
   job->heap_index = 0;
-  if (last == job)
+  if (last.job == job)
     return;
-  put (self, index, last);
-  sift_up (self, last);
-  sift_down (self, last);
+  index = sift_up (self, index, last);
+  sift_down (self, index, last);
 }
 
 /* @when: monotonic microseconds, 0 to take it out. */
@@ -80,21 +90,21 @@ aiopool_deadlines_set (AiopoolDeadlines *self,
                        AiopoolJob       *job,
                        gint64            when)
 {
+  Entry entry = { when, job };
+
   if (job->heap_index != 0)
     take_out (self, job);
-  job->deadline = when;
   if (when == 0)
     return;
-  g_ptr_array_add (self->jobs, job);
-  job->heap_index = self->jobs->len;
-  sift_up (self, job);
+  g_array_append_val (self->entries, entry);
+  sift_up (self, self->entries->len, entry);
 }
 
 /* 0 when there is none. */
 gint64
 aiopool_deadlines_next (AiopoolDeadlines *self)
 {
-  return self->jobs->len > 0 ? AT (self, 1)->deadline : 0;
+  return self->entries->len > 0 ? at (self, 1)->when : 0;
 }
 
 /* Takes out a job whose time has come; (nullable). */
@@ -104,9 +114,9 @@ aiopool_deadlines_pop (AiopoolDeadlines *self,
 {
   AiopoolJob *job;
 
-  if (self->jobs->len == 0 || AT (self, 1)->deadline > now)
+  if (self->entries->len == 0 || at (self, 1)->when > now)
     return NULL;
-  job = AT (self, 1);
+  job = at (self, 1)->job;
   take_out (self, job);
   return job;
 }

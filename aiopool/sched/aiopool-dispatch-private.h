@@ -41,6 +41,7 @@ struct _AiopoolScheduler
   gint64                       balance_at;
   gint64                       spawn_after;    /* back-off after failed starts */
   guint                        n_failed_starts; /* in a row */
+  guint                        n_early_ends;    /* in a row */
   guint                        n_spawning;     /* posted to the engine, not yet among the peers */
   guint                        n_started;      /* numbers given out */
   gboolean                     wants_room;     /* somebody was refused as FULL */
@@ -100,6 +101,10 @@ void     aiopool_crew_watch_idle           (AiopoolScheduler      *self,
 void     aiopool_crew_care_for_idle        (AiopoolScheduler      *self,
                                             gint64                 now);
 void     aiopool_crew_start_failed         (AiopoolScheduler      *self,
+                                            const GError          *why,
+                                            const char            *last_lines,
+                                            AiopoolReport         *report);
+void     aiopool_crew_ended_early          (AiopoolScheduler      *self,
                                             const GError          *why,
                                             const char            *last_lines,
                                             AiopoolReport         *report);

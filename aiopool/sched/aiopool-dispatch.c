@@ -368,6 +368,7 @@ take_outcome (AiopoolScheduler *self,
 
   aiopool_peer_settle_down (peer, event->id);
   aiopool_peer_add_done (peer);
+  self->n_early_ends = 0;
   if (order == NULL)
     {
       aiopool_outbound_remove (outbound, event->id);
@@ -382,21 +383,28 @@ take_outcome (AiopoolScheduler *self,
   aiopool_report_settle (report, AIOPOOL_JOB (order), outcome);
 }
 
-/* A partial result; when nobody wants it any more the task may go on all the same. */
-static void
+/* A partial result; when nobody wants it any more the task may go on all the same. FALSE if the
+ * worker had to wait with it. */
+static gboolean
 take_emitted (AiopoolPeer   *peer,
               AiopoolOrder  *order,
               AiopoolEvent  *event)
 {
-  guint64 size = aiopool_payload_get_size (event->outcome.payload);
+  AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
+  AiopoolPayload *payload = event->outcome.payload;
   gboolean has_credit = TRUE;
+  gint64 cost;
 
+  if (!aiopool_outbound_owe (outbound, event->id, aiopool_payload_get_size (payload), &cost))
+    return FALSE;
   if (order != NULL)
-    has_credit = AIOPOOL_JOB (order)->klass->emitted (AIOPOOL_JOB (order),
-                                                      g_steal_pointer (&event->outcome.payload));
+    {
+      event->outcome.payload = NULL;
+      has_credit = AIOPOOL_JOB (order)->klass->emitted (AIOPOOL_JOB (order), payload, cost);
+    }
   if (has_credit)
-    aiopool_control_send (aiopool_peer_get_control (peer), AIOPOOL_FRAME_CREDIT, 0, event->id,
-                          size);
+    aiopool_outbound_pay (outbound, event->id, cost);
+  return TRUE;
 }
 
 /* FALSE if the worker may not say that. */
@@ -416,7 +424,7 @@ take_event (AiopoolScheduler *self,
   if (event->type == AIOPOOL_EVENT_OUTCOME)
     take_outcome (self, peer, order, event, now, report);
   else if (event->type == AIOPOOL_EVENT_EMIT)
-    take_emitted (peer, order, event);
+    return take_emitted (peer, order, event);
   else if (order != NULL)
     AIOPOOL_JOB (order)->klass->progress (AIOPOOL_JOB (order), event->fraction,
                                           g_steal_pointer (&event->text));
@@ -522,8 +530,9 @@ crash (AiopoolScheduler *self,
   aiopool_report_settle (report, job, &outcome);
 }
 
-/* An order of a worker that is gone: back to the queue if it did not start or may run again. */
-static void
+/* An order of a worker that is gone: back to the queue if it did not start or may run again. TRUE
+ * if it did not start. */
+static gboolean
 recover (AiopoolScheduler *self,
          AiopoolPeer      *peer,
          AiopoolOrder     *order,
@@ -534,14 +543,15 @@ recover (AiopoolScheduler *self,
   AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
   AiopoolJob *job = AIOPOOL_JOB (order);
   gint64 started = aiopool_scheduler_find_start (job);
+  gboolean is_unstarted = aiopool_outbound_revoke (outbound, order);
 
-  if (!aiopool_outbound_revoke (outbound, order))
+  if (!is_unstarted)
     {
       if (job->retries_left == 0)
         {
           crash (self, job, started, why, last_lines, report);
           aiopool_outbound_detach (outbound, order);
-          return;
+          return FALSE;
         }
       job->retries_left--;
       aiopool_outbound_remove (outbound, order->id);
@@ -553,6 +563,30 @@ recover (AiopoolScheduler *self,
                                    order->spec->options->queue_timeout > 0
                                      ? job->submitted + order->spec->options->queue_timeout
                                      : 0);
+  return is_unstarted;
+}
+
+/* Takes from a worker that is gone what it had. TRUE if it had tasks and never started one. */
+static gboolean
+recover_all (AiopoolScheduler *self,
+             AiopoolPeer      *peer,
+             const GError     *why,
+             const char       *last_lines,
+             AiopoolReport    *report)
+{
+  AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
+  guint n_slots = aiopool_outbound_get_n_slots (outbound);
+  AiopoolOrder *order, *previous;
+  guint n_unstarted = 0;
+
+  for (order = aiopool_outbound_get_last (outbound); order != NULL; order = previous)
+    {
+      previous = order->previous;
+      n_unstarted += recover (self, peer, order, why, last_lines, report);
+    }
+  if (n_unstarted < n_slots)
+    self->n_early_ends = 0;
+  return n_slots > 0 && n_unstarted == n_slots && aiopool_peer_get_n_done (peer) == 0;
 }
 
 static void
@@ -563,21 +597,16 @@ on_ended (gpointer      owner,
 {
   AiopoolScheduler *self = owner;
   AiopoolReport report = { .has_changed = TRUE };
-  AiopoolOrder *order, *previous;
+  gboolean is_early;
 
   g_mutex_lock (&self->lock);
   g_debug ("worker %u: %s", aiopool_peer_get_number (peer), why->message);
-  for (order = aiopool_outbound_get_last (aiopool_peer_get_outbound (peer)); order != NULL;
-       order = previous)
-    {
-      previous = order->previous;
-      recover (self, peer, order, why, last_lines, &report);
-    }
+  is_early = recover_all (self, peer, why, last_lines, &report);
   g_ptr_array_remove (self->peers, peer);
-  if (why->domain == AIOPOOL_POOL_ERROR && self->state == AIOPOOL_SCHEDULER_OPEN)
+  if (why->domain == AIOPOOL_POOL_ERROR && !aiopool_peer_was_killed (peer))
     aiopool_crew_start_failed (self, why, last_lines, &report);
-  else if (why->domain == AIOPOOL_POOL_ERROR && self->peers->len == 0)
-    aiopool_crew_start_failed (self, why, last_lines, &report);
+  else if (why->domain == AIOPOOL_POOL_ERROR || is_early)
+    aiopool_crew_ended_early (self, why, last_lines, &report);
   aiopool_pump_all (self, &report);
   if (self->queue.n_orders > 0)
     aiopool_crew_hire (self);

@@ -30,7 +30,8 @@ typedef struct
                         double            fraction,
                         char             *text);     /* (transfer full) (nullable) */
   gboolean (*emitted)  (AiopoolJob       *job,
-                        AiopoolPayload   *payload);  /* (transfer full): TRUE to give credit */
+                        AiopoolPayload   *payload,   /* (transfer full) */
+                        gint64            cost);     /* TRUE to give credit for it now */
 } AiopoolJobClass;
 
 /* One task in a scheduler. Embedded in what the caller holds. Everything but klass is guarded by
@@ -41,13 +42,11 @@ struct _AiopoolJob
   const AiopoolJobClass *klass;
   AiopoolScheduler      *scheduler; /* (unowned: keeps it alive until released) (nullable) */
   gint64                 submitted; /* monotonic microseconds */
-  gint64                 deadline;  /* when to look at it, 0 for never */
   guint                  heap_index; /* in the deadlines, from 1; 0 for not */
-  guint8                 state;      /* AiopoolJobState */
-  guint8                 is_cancel_requested;
+  guint                  retries_left;
   int                    holds;     /* atomic: one until it is settled, one while its argument is
                                      * copied; whoever drops the last gives the reference back */
-  guint                  retries_left;
+  guint8                 state;     /* AiopoolJobState */
 };
 
 void aiopool_job_set_state (AiopoolJob      *self,

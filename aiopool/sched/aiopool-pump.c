@@ -96,7 +96,7 @@ fill (AiopoolScheduler *self,
       aiopool_queue_remove (&self->queue, order);
       aiopool_job_set_state (job, AIOPOOL_JOB_SENT);
       order->peer = peer;
-      if (job->deadline != 0 || order->spec->options->timeout > 0)
+      if (job->heap_index != 0 || order->spec->options->timeout > 0)
         aiopool_dispatch_watch_deadline (self, job, first_deadline (job, now));
       if (aiopool_outbound_add (outbound, order, now))
         g_atomic_int_inc (&job->holds);

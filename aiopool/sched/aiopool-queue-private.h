@@ -23,7 +23,7 @@ void          aiopool_queue_remove     (AiopoolQueue *self,
 
 typedef struct
 {
-  GPtrArray *jobs; /* (owned): a binary heap, least deadline first */
+  GArray *entries; /* (owned): a binary heap, least deadline first */
 } AiopoolDeadlines;
 
 void          aiopool_deadlines_init   (AiopoolDeadlines *self);

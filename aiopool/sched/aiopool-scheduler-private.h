@@ -66,7 +66,7 @@ gboolean          aiopool_scheduler_is_running  (AiopoolScheduler             *s
                                                  int                          *pid);
 void              aiopool_scheduler_grant       (AiopoolScheduler             *self,
                                                  AiopoolJob                   *job,
-                                                 guint64                       n_bytes);
+                                                 gint64                        cost);
 void              aiopool_scheduler_shutdown    (AiopoolScheduler             *self,
                                                  AiopoolShutdownFlags          flags);
 void              aiopool_scheduler_get_counts  (AiopoolScheduler             *self,

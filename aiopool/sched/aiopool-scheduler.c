@@ -307,10 +307,7 @@ cancel_running (AiopoolScheduler *self,
                 AiopoolCancelMode mode,
                 AiopoolReport    *report)
 {
-  gboolean is_forced = mode == AIOPOOL_CANCEL_FORCE;
-
-  job->is_cancel_requested = TRUE;
-  if (is_forced)
+  if (mode == AIOPOOL_CANCEL_FORCE)
     aiopool_dispatch_abandon_running (self, job, cancelled_error (""), report);
   else
     aiopool_control_send (aiopool_peer_get_control (job->order.peer), AIOPOOL_FRAME_CANCEL, 0,
@@ -364,16 +361,15 @@ aiopool_scheduler_is_running (AiopoolScheduler *self,
   return is_running;
 }
 
-/* Gives a running job credit for @n_bytes more of partial results. */
+/* Gives a running job credit for more partial results. */
 void
 aiopool_scheduler_grant (AiopoolScheduler *self,
                          AiopoolJob       *job,
-                         guint64           n_bytes)
+                         gint64            cost)
 {
   g_mutex_lock (&self->lock);
   if (job->state == AIOPOOL_JOB_SENT)
-    aiopool_control_send (aiopool_peer_get_control (job->order.peer), AIOPOOL_FRAME_CREDIT, 0,
-                          job->order.id, n_bytes);
+    aiopool_outbound_pay (aiopool_peer_get_outbound (job->order.peer), job->order.id, cost);
   g_mutex_unlock (&self->lock);
 }
 

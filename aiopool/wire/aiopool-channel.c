@@ -238,6 +238,13 @@ aiopool_writer_get_size (AiopoolWriter *self)
   return self->buffer->len - self->start;
 }
 
+/* The system has no room now: for the bytes, for the message, for one more descriptor under way. */
+static gboolean
+is_passing (int number)
+{
+  return number == EAGAIN || number == ENOBUFS || number == ENOMEM || number == ETOOMANYREFS;
+}
+
 /* Sends once without blocking. @fds: at most MAX_FDS. @sent (out): bytes that were taken. */
 AiopoolIoStatus
 aiopool_channel_send (int           fd,
@@ -271,7 +278,7 @@ aiopool_channel_send (int           fd,
   *sent = n > 0 ? (gsize) n : 0;
   if (n >= 0)
     return AIOPOOL_IO_OK;
-  return errno == EAGAIN ? AIOPOOL_IO_AGAIN : AIOPOOL_IO_END;
+  return is_passing (errno) ? AIOPOOL_IO_AGAIN : AIOPOOL_IO_END;
 }
 
 /* Drops what was sent, also from a buffer that is never empty. */

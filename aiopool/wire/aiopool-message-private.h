@@ -8,6 +8,11 @@ G_BEGIN_DECLS
 
 #define AIOPOOL_INLINE_LIMIT (128 * 1024) /* bytes; larger values leave the stream */
 
+/* What a partial result of @size bytes takes of a task's credit, and how far a task may be behind
+ * with that before it must wait to send one more. */
+#define AIOPOOL_EMIT_COST(size) ((gint64) (size) + 64)
+#define AIOPOOL_EMIT_CREDIT     (256 * 1024)
+
 typedef enum
 {
   AIOPOOL_TRANSPORT_INLINE,

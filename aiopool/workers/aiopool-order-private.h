@@ -26,7 +26,7 @@ typedef struct
 typedef struct
 {
   const char               *function; /* a GRefString */
-  AiopoolPayloadView        argument;
+  AiopoolPayload           *argument;
   const AiopoolSpecOptions *options;
 } AiopoolSpec;
 

@@ -43,6 +43,13 @@ void             aiopool_outbound_detach         (AiopoolOutbound   *self,
                                                   AiopoolOrder      *order);
 gboolean         aiopool_outbound_revoke         (AiopoolOutbound   *self,
                                                   AiopoolOrder      *order);
+gboolean         aiopool_outbound_owe            (AiopoolOutbound   *self,
+                                                  guint64            id,
+                                                  gsize              size,
+                                                  gint64            *cost);
+void             aiopool_outbound_pay            (AiopoolOutbound   *self,
+                                                  guint64            id,
+                                                  gint64             cost);
 
 /* By the one thread that pumps this worker, without the lock. */
 AiopoolFlush     aiopool_outbound_flush          (AiopoolOutbound   *self,

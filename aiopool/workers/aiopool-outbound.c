@@ -29,6 +29,7 @@ typedef struct
 {
   AiopoolOrder *order;      /* (unowned) (nullable) */
   guint64       generation;
+  gint64        debt;       /* of partial results, see AIOPOOL_EMIT_COST */
   gboolean      is_taken;
 } Slot;
 
@@ -141,6 +142,7 @@ take_slot (AiopoolOutbound *self,
 
   slot->order = order;
   slot->is_taken = TRUE;
+  slot->debt = 0;
   slot->generation++;
   return slot->generation << 16 | index;
 }
@@ -179,7 +181,7 @@ unlink_order (AiopoolOutbound *self,
 static gsize
 frame_bytes (const AiopoolSpec *spec)
 {
-  return 96 + MIN (spec->argument.size, AIOPOOL_INLINE_LIMIT);
+  return 96 + MIN (aiopool_payload_get_size (spec->argument), AIOPOOL_INLINE_LIMIT);
 }
 
 static void
@@ -202,24 +204,56 @@ define_function (AiopoolOutbound           *self,
                               AIOPOOL_FRAME_DEFINE, function->number, function->name, size);
 }
 
-/* Puts the frame behind the others. @fd: (transfer full): of a segment, or -1. */
-static void
+/* @fd: (transfer full): of a value's memory, or -1; it goes first. @fds (out): (nullable). */
+static gboolean
+join_fds (int           fd,
+          GUnixFDList  *task_fds,
+          GUnixFDList **fds,
+          GError      **error)
+{
+  g_autoptr (GUnixFDList) all = NULL;
+  const int *array;
+  int n = 0;
+
+  *fds = NULL;
+  if (fd < 0)
+    {
+      g_set_object (fds, task_fds);
+      return TRUE;
+    }
+  all = g_unix_fd_list_new_from_array (&fd, 1);
+  array = task_fds != NULL ? g_unix_fd_list_peek_fds (task_fds, &n) : NULL;
+  for (int i = 0; i < n; i++)
+    {
+      if (g_unix_fd_list_append (all, array[i], error) < 0)
+        return FALSE;
+    }
+  *fds = g_steal_pointer (&all);
+  return TRUE;
+}
+
+/* Puts the frame behind the others. @fd: (transfer full): of a segment, or -1, with which this
+ * cannot fail. */
+static gboolean
 write_task (AiopoolOutbound    *self,
             AiopoolOrder       *order,
             guint64             id,
             AiopoolTransport    transport,
             guint64             segment_id,
-            int                 fd)
+            int                 fd,
+            GError            **error)
 {
   const AiopoolSpec *spec = order->spec;
   const AiopoolSpecOptions *options = spec->options;
   AiopoolTaskMessage message = {
     .function = order->function->number, .timeout = options->timeout
   };
-  GUnixFDList *fds = options->fds != NULL ? g_object_ref (options->fds) : NULL;
+  GUnixFDList *fds;
   guint n_fds;
 
-  message.argument.view = spec->argument;
+  if (!join_fds (fd, options->fds, &fds, error))
+    return FALSE;
+  aiopool_payload_get_view (spec->argument, &message.argument.view);
   message.argument.transport = transport;
   message.argument.has_fd = fd >= 0;
   message.argument.segment_id = segment_id;
@@ -227,16 +261,6 @@ write_task (AiopoolOutbound    *self,
     {
       message.keywords = g_variant_get_data (options->keywords);
       message.keywords_size = g_variant_get_size (options->keywords);
-    }
-  if (fd >= 0)
-    {
-      g_autoptr (GUnixFDList) task_fds = g_steal_pointer (&fds);
-      int n_task_fds = 0;
-      const int *array = task_fds != NULL ? g_unix_fd_list_peek_fds (task_fds, &n_task_fds) : NULL;
-
-      fds = g_unix_fd_list_new_from_array (&fd, 1);
-      for (int i = 0; i < n_task_fds; i++)
-        g_unix_fd_list_append (fds, array[i], NULL);
     }
   define_function (self, order->function);
   n_fds = fds != NULL ? (guint) g_unix_fd_list_get_length (fds) : 0;
@@ -246,6 +270,7 @@ write_task (AiopoolOutbound    *self,
                                                       aiopool_message_task_size (&message)),
                               id, (guint8) n_fds, &message);
   g_clear_object (&fds);
+  return TRUE;
 }
 
 /* Returns TRUE if the argument must be copied first, and the order kept alive for that. */
@@ -261,9 +286,9 @@ aiopool_outbound_add (AiopoolOutbound *self,
   link_order (self, order);
   self->n_bytes += frame_bytes (order->spec);
   aiopool_status_page_set_sent (self->page, id);
-  if (order->spec->argument.size <= AIOPOOL_INLINE_LIMIT)
+  if (aiopool_payload_get_size (order->spec->argument) <= AIOPOOL_INLINE_LIMIT)
     {
-      write_task (self, order, id, AIOPOOL_TRANSPORT_INLINE, 0, -1);
+      write_task (self, order, id, AIOPOOL_TRANSPORT_INLINE, 0, -1, NULL);
       return FALSE;
     }
   self->copied = order;
@@ -325,6 +350,33 @@ aiopool_outbound_revoke (AiopoolOutbound *self,
   return TRUE;
 }
 
+/* A partial result of @size bytes of a task that is in flight came, and gets no credit yet. @cost
+ * (out): what to pay for it. FALSE if the worker had to wait with it. */
+gboolean
+aiopool_outbound_owe (AiopoolOutbound *self,
+                      guint64          id,
+                      gsize            size,
+                      gint64          *cost)
+{
+  Slot *slot = &self->slots[AIOPOOL_TASK_ID_SLOT (id)];
+
+  if (slot->debt > AIOPOOL_EMIT_CREDIT)
+    return FALSE;
+  *cost = AIOPOOL_EMIT_COST (size);
+  slot->debt += *cost;
+  return TRUE;
+}
+
+/* Gives credit for what came, and perhaps more. */
+void
+aiopool_outbound_pay (AiopoolOutbound *self,
+                      guint64          id,
+                      gint64           cost)
+{
+  self->slots[AIOPOOL_TASK_ID_SLOT (id)].debt -= cost;
+  aiopool_control_send (self->control, AIOPOOL_FRAME_CREDIT, 0, id, (guint64) cost);
+}
+
 static void
 tell_forgotten (AiopoolOutbound *self)
 {
@@ -341,16 +393,18 @@ finish_copy (AiopoolOutbound  *self,
 {
   AiopoolOrder *order = g_steal_pointer (&self->copied);
   guint64 segment_id = self->segment->id;
+  gsize size = aiopool_payload_get_size (order->spec->argument);
+  gboolean ok;
   int fd;
 
-  if (!aiopool_segment_store_finish (self->store, g_steal_pointer (&self->segment),
-                                     order->spec->argument.size, &fd, error))
+  if (!aiopool_segment_store_finish (self->store, g_steal_pointer (&self->segment), size, &fd,
+                                     error))
     return FALSE;
-  write_task (self, order, self->copied_id,
-              segment_id != 0 ? AIOPOOL_TRANSPORT_SEGMENT : AIOPOOL_TRANSPORT_MEMFD, segment_id,
-              fd);
+  ok = write_task (self, order, self->copied_id,
+                   segment_id != 0 ? AIOPOOL_TRANSPORT_SEGMENT : AIOPOOL_TRANSPORT_MEMFD,
+                   segment_id, fd, error);
   tell_forgotten (self);
-  return TRUE;
+  return ok;
 }
 
 /* Falls back to the stream when there is no shared memory to be had and the value is not huge. */
@@ -360,7 +414,7 @@ start_copy (AiopoolOutbound  *self,
 {
   g_autoptr (GError) local = NULL;
   AiopoolOrder *order = self->copied;
-  gsize size = order->spec->argument.size;
+  gsize size = aiopool_payload_get_size (order->spec->argument);
 
   self->segment = aiopool_segment_store_acquire (self->store, size, &local);
   if (self->segment != NULL)
@@ -371,8 +425,7 @@ start_copy (AiopoolOutbound  *self,
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;
     }
-  write_task (self, order, self->copied_id, AIOPOOL_TRANSPORT_INLINE, 0, -1);
-  return TRUE;
+  return write_task (self, order, self->copied_id, AIOPOOL_TRANSPORT_INLINE, 0, -1, error);
 }
 
 /* Copies a slice. Returns FLUSH_DONE when nothing is left to copy. */
@@ -380,18 +433,20 @@ static AiopoolFlush
 copy_some (AiopoolOutbound  *self,
            GError          **error)
 {
-  const AiopoolPayloadView *view = &self->copied->spec->argument;
-  gsize n = MIN (view->size - self->n_copied, SLICE_SIZE);
+  AiopoolPayloadView view;
+  gsize n;
 
-  if (view->size > MAX_CALLER_COPY && !aiopool_engine_is_current ())
+  aiopool_payload_get_view (self->copied->spec->argument, &view);
+  n = MIN (view.size - self->n_copied, SLICE_SIZE);
+  if (view.size > MAX_CALLER_COPY && !aiopool_engine_is_current ())
     return AIOPOOL_FLUSH_ENGINE;
   if (self->segment == NULL && !start_copy (self, error))
     return AIOPOOL_FLUSH_DONE;
   if (self->copied == NULL)
     return AIOPOOL_FLUSH_DONE;
-  memcpy (self->segment->data + self->n_copied, (const guint8 *) view->data + self->n_copied, n);
+  memcpy (self->segment->data + self->n_copied, (const guint8 *) view.data + self->n_copied, n);
   self->n_copied += n;
-  if (self->n_copied < view->size)
+  if (self->n_copied < view.size)
     return AIOPOOL_FLUSH_ENGINE;
   finish_copy (self, error);
   return AIOPOOL_FLUSH_DONE;

@@ -64,6 +64,7 @@ void                aiopool_peer_settle_down   (AiopoolPeer             *self,
                                                 guint64                  id);
 guint               aiopool_peer_get_n_done    (AiopoolPeer             *self);
 void                aiopool_peer_add_done      (AiopoolPeer             *self);
+gboolean            aiopool_peer_was_killed    (AiopoolPeer             *self);
 gint64              aiopool_peer_get_idle_since (AiopoolPeer            *self);
 gboolean            aiopool_peer_has_memory    (AiopoolPeer             *self);
 void                aiopool_peer_trim          (AiopoolPeer             *self);

@@ -62,6 +62,7 @@ struct _AiopoolPeer
   AiopoolAlarm           *alarm;     /* (owned) */
   GError                 *failure;   /* (owned) (nullable): why it is being killed; engine only */
   int                     is_gone;   /* atomic: the process was reaped */
+  gboolean                was_killed; /* by a signal, and not for a failure; engine only */
 
   gint64                  start_by;  /* under lock: 0 for none */
   gint64                  term_at;
@@ -361,6 +362,7 @@ describe_end (AiopoolPeer *self,
     {
       int number = g_subprocess_get_term_sig (self->process);
 
+      self->was_killed = TRUE;
       return g_error_new (domain, code, "Worker %d was killed by signal %d (%s)%s", self->pid,
                           number, g_strsignal (number),
                           number == SIGKILL ? "; if nobody sent it, memory may have run out" : "");
@@ -721,6 +723,13 @@ void
 aiopool_peer_add_done (AiopoolPeer *self)
 {
   self->n_done++;
+}
+
+/* Once it has ended: by a signal, and not for a fault that was seen here. On the engine thread. */
+gboolean
+aiopool_peer_was_killed (AiopoolPeer *self)
+{
+  return self->was_killed;
 }
 
 gint64

@@ -231,7 +231,7 @@ leave (AiopoolCall *call,
   _exit (status);
 }
 
-/* (text): the last words on standard error. */
+/* (text): the last words on standard error, a byte string. */
 static GVariant *
 complain (AiopoolCall *call,
           GVariant    *arguments,
@@ -240,7 +240,7 @@ complain (AiopoolCall *call,
 {
   const char *text;
 
-  g_variant_get (arguments, "(&s)", &text);
+  g_variant_get (arguments, "(^&ay)", &text);
   fputs (text, stderr);
   die (SIGKILL);
   return unit ();

@@ -99,8 +99,10 @@ expect_clean (void)
 
 typedef struct
 {
-  const char *path;
-  GTestFunc   function;
+  const char   *path;
+  GTestFunc     function;      /* one of the two */
+  GTestDataFunc data_function;
+  gconstpointer data;
 } Test;
 
 static void
@@ -110,9 +112,18 @@ run_test (gconstpointer data)
 
   current = test->path;
   alarm (TEST_SECONDS);
-  test->function ();
+  if (test->function != NULL)
+    test->function ();
+  else
+    test->data_function (test->data);
   expect_clean ();
   alarm (0);
+}
+
+static void
+add (const Test *test)
+{
+  g_test_add_data_func_full (test->path, g_memdup2 (test, sizeof *test), run_test, g_free);
 }
 
 /* @path: static. */
@@ -120,11 +131,16 @@ void
 helper_add (const char *path,
             GTestFunc   function)
 {
-  Test *test = g_new (Test, 1);
+  add (&(Test) { .path = path, .function = function });
+}
 
-  test->path = path;
-  test->function = function;
-  g_test_add_data_func_full (path, test, run_test, g_free);
+/* @path, @data: static. */
+void
+helper_add_data (const char   *path,
+                 GTestDataFunc function,
+                 gconstpointer data)
+{
+  add (&(Test) { .path = path, .data_function = function, .data = data });
 }
 
 /* What stays open for good is opened now. */
@@ -155,7 +171,6 @@ helper_begin (int    *argc,
   g_setenv (MARKER, marker, TRUE);
   directory = g_dir_make_tmp ("aiopool-test-XXXXXX", NULL);
   g_assert_nonnull (directory);
-  g_setenv ("TMPDIR", directory, TRUE);
   warm_up ();
 }
 
@@ -182,6 +197,13 @@ helper_end (void)
 
   remove_directory ();
   return status;
+}
+
+/* A path in the directory of this program, which is removed at its end. */
+char *
+helper_file (const char *name)
+{
+  return g_build_filename (directory, name, NULL);
 }
 
 /* Zombies do not count. */

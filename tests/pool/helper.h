@@ -16,6 +16,9 @@ void             helper_begin         (int                 *argc,
                                        char              ***argv);
 void             helper_add           (const char          *path,
                                        GTestFunc            function);
+void             helper_add_data      (const char          *path,
+                                       GTestDataFunc        function,
+                                       gconstpointer        data);
 int              helper_end           (void);
 
 /* Pools. */
@@ -100,7 +103,6 @@ void             helper_gate_free     (HelperGate          *gate);
 char            *helper_marks_new     (void);
 guint           *helper_marks_count   (const char          *path,
                                        guint                n_numbers);
-void             helper_marks_free    (char                *path);
 
 /* What is here: processes that this program started, and their offspring. */
 gboolean         helper_is_alive      (int                  pid);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/pool/helper.h"
 
-#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,10 +59,9 @@ serve (const char *flag)
   return aiopool_service_run (service, NULL) ? 0 : 1;
 }
 
-/* A program that uses a pool of itself and forgot to enter the service. Tells on standard output
- * what it got. */
+/* A program that uses a pool of itself and forgot to enter the service. Tells what it got. */
 static int
-use_pool (void)
+use_pool (FILE *output)
 {
   g_autoptr (AiopoolExecutor) pool = AIOPOOL_EXECUTOR (aiopool_pool_new (2));
   g_autoptr (AiopoolTask) task = helper_task ("echo", NULL);
@@ -70,7 +69,7 @@ use_pool (void)
   g_autoptr (GVariant) result = aiopool_executor_run (pool, task, NULL, &error);
 
   if (error != NULL)
-    g_print ("%s %d\n", g_quark_to_string (error->domain), error->code);
+    fprintf (output, "%s %d\n", g_quark_to_string (error->domain), error->code);
   aiopool_executor_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN, NULL, NULL);
   return result == NULL ? 3 : 0;
 }
@@ -86,7 +85,9 @@ behave (const char *mode,
       fprintf (stderr, "first line\nsecond line\n");
       return 1;
     }
-  if (g_str_equal (mode, "hello"))
+  if (g_str_equal (mode, "kill"))
+    raise (atoi (argument));
+  else if (g_str_equal (mode, "hello"))
     send_hello ((guint32) atoi (argument));
   else if (g_str_equal (mode, "hello-and-exit"))
     {
@@ -107,7 +108,9 @@ int
 main (int   argc,
       char *argv[])
 {
-  if (argc < 2 || g_str_equal (argv[1], "forget"))
-    return use_pool ();
+  if (argc < 2)
+    return use_pool (stdout);
+  if (g_str_equal (argv[1], "forget"))
+    return use_pool (stderr);
   return behave (argv[1], argc > 2 ? argv[2] : NULL);
 }
