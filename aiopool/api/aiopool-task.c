@@ -34,8 +34,8 @@ typedef struct
 
 /* Small, for there may be a million of them. The argument in the spec is (owned), and there once
  * the task is frozen. The value is a GVariant if the format is GVARIANT and GBytes otherwise, with
- * the format in its lowest bits; a small GVariant that nobody looked at is let go once its bytes are
- * in the argument. */
+ * the format in its lowest bits; a small GVariant that nobody looked at is let go once its bytes
+ * are in the argument. */
 struct _AiopoolTask
 {
   GObject     parent_instance;

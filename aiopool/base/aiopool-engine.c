@@ -16,9 +16,9 @@
  *
  * Its main context holds one source for all sockets, one per alarm and one for posted functions.
  * Its poll function waits on an epoll descriptor that has all sockets and the context's own wake-up
- * in it. It never ends, because the kernel kills workers that asked for a death signal when the thread
- * that spawned them ends, not when the process does. At exit() it is simply gone with the process;
- * workers see that through their own descriptor on the parent.
+ * in it. It never ends, because the kernel kills workers that asked for a death signal when the
+ * thread that spawned them ends, not when the process does. At exit() it is simply gone with the
+ * process; workers see that through their own descriptor on the parent.
  *
  * A fork()ed copy of the process has no engine: every entry point reports that. */
 
@@ -38,6 +38,7 @@ typedef struct
   int           wakeup_fd; /* (unowned: the context) in the epoll set too; -1 before it is known */
   struct epoll_event events[EVENTS_PER_WAIT]; /* of the last poll, not handled; engine only */
   int           n_events;
+  gint64        next_due; /* microseconds left to the first of the alarms; engine only */
   GSource      *post_source;
   GMutex        lock;  /* guards posts */
   GArray       *posts; /* (owned) of Post */
@@ -92,6 +93,20 @@ poll_others (GPollFD *fds,
   return result;
 }
 
+/* @timeout is in milliseconds; alarms are as exact as the kernel. */
+static void
+wait_for_events (int timeout)
+{
+  gint64 left = timeout > 0 ? MIN (engine.next_due, (gint64) timeout * 1000) : timeout;
+  struct timespec when = { left / G_USEC_PER_SEC, left % G_USEC_PER_SEC * 1000 };
+
+  engine.next_due = G_MAXINT64;
+  engine.n_events = epoll_pwait2 (engine.epoll_fd, engine.events, EVENTS_PER_WAIT,
+                                  timeout >= 0 ? &when : NULL, NULL);
+  if (engine.n_events < 0 && errno == ENOSYS)
+    engine.n_events = epoll_wait (engine.epoll_fd, engine.events, EVENTS_PER_WAIT, timeout);
+}
+
 /* The context's poll function. What is ready among the sockets is kept for the dispatch. */
 static int
 poll_all (GPollFD *fds,
@@ -104,7 +119,7 @@ poll_all (GPollFD *fds,
     return poll_others (fds, n_fds, timeout);
   watch_wakeup (fds[0].fd);
   fds[0].revents = 0;
-  engine.n_events = epoll_wait (engine.epoll_fd, engine.events, EVENTS_PER_WAIT, timeout);
+  wait_for_events (timeout);
   for (int i = 0; i < engine.n_events; i++)
     {
       if (engine.events[i].data.ptr == NULL)
@@ -209,6 +224,7 @@ alarm_prepare (GSource *source,
   gboolean result = is_due (source, &left);
 
   *timeout = left == G_MAXINT64 ? -1 : (int) CLAMP ((left + 999) / 1000, 0, G_MAXINT);
+  engine.next_due = MIN (engine.next_due, left);
   return result;
 }
 
@@ -301,6 +317,7 @@ start_once (GError **error)
   engine.posts = g_array_new (FALSE, FALSE, sizeof (Post));
   engine.context = g_main_context_new ();
   engine.wakeup_fd = -1;
+  engine.next_due = G_MAXINT64;
   g_main_context_set_poll_func (engine.context, poll_all);
   attach_sources ();
   pthread_atfork (NULL, NULL, on_fork_child);

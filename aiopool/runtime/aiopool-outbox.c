@@ -22,7 +22,7 @@
 
 #define FULL_BYTES  (16 * 1024)
 #define FULL_FRAMES 256
-#define WATCH_NSEC  500000 /* how long a result waits at most for a task that runs */
+#define WATCH_NSEC  1000000 /* how long a result waits at most for a task that runs */
 
 struct _AiopoolOutbox
 {
@@ -226,7 +226,7 @@ set_timer (AiopoolOutbox *self)
   timerfd_settime (self->timer_fd, 0, &when, NULL);
 }
 
-/* A task begins: if frames wait, they wait for half a millisecond at most. */
+/* A task begins: if frames wait, they wait for a millisecond at most. */
 void
 aiopool_outbox_watch (AiopoolOutbox *self)
 {

@@ -24,8 +24,7 @@
  *
  * Threads: everything is the serving thread's but for n_outstanding, is_waiting and current. */
 
-#define LONG_TASK 15  /* microseconds from which an answer is written by itself */
-#define LONG_WAIT 100 /* microseconds after which answers of shorter ones are written */
+#define LONG_WAIT 200 /* microseconds after which answers are written though more tasks are here */
 
 #define EXIT_PROTOCOL 3
 
@@ -232,8 +231,8 @@ start_task (Server                   *self,
     aiopool_call_answer_error (call, error, started);
   g_atomic_pointer_set (&self->current, NULL);
   end_with (self, call);
-  if (self->now - started > LONG_TASK || self->now - self->flushed > LONG_WAIT ||
-      self->now == 0 || aiopool_outbox_is_full (self->session->outbox))
+  if (self->now == 0 || self->now - self->flushed > LONG_WAIT ||
+      aiopool_outbox_is_full (self->session->outbox))
     flush (self);
 }
 

@@ -39,6 +39,8 @@ struct _AiopoolScheduler
   gint64                       alarm_at;   /* -1 when off */
   gint64                       idle_check_at;  /* 0 for none, as all that follow */
   gint64                       balance_at;
+  gint64                       last_submit;    /* monotonic microseconds */
+  gint64                       submit_gap;     /* between the last two, microseconds */
   gint64                       spawn_after;    /* back-off after failed starts */
   guint                        n_failed_starts; /* in a row */
   guint                        n_early_ends;    /* in a row */

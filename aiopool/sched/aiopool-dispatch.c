@@ -10,8 +10,10 @@
  * A job ends here by claim(), which moves it to SETTLED under the lock and so happens once, whoever
  * comes first: its result, a cancel, its deadline, the end of its worker, the shutdown. */
 
-#define WAKE_USEC     25  /* about what it costs to wake a worker */
-#define GATHER_USEC   300 /* how long short tasks wait for company at most */
+#define WAKE_USEC     200 /* so much work is worth a wake-up of a worker */
+#define GATHER_USEC   100 /* how long less than that waits for company at most */
+#define NEAR_USEC     300 /* for how long a worker is said to come back at once */
+#define BURST_USEC    20  /* between two submits of a burst */
 #define CANCEL_FORCED 1   /* flag of a CANCEL frame: say so if the function cannot hear it */
 
 /* @when: monotonic microseconds. */
@@ -80,28 +82,43 @@ find_nearly_free (AiopoolScheduler *self)
   return NULL;
 }
 
-/* Whether @job may wait for company: it and those that wait with it are less work than it costs to
- * wake a worker, and a worker that took its tasks just now will come back for more at once. */
+/* Whether what waits is less work than it costs to wake a worker, so that it may wait for more. */
 static gboolean
-may_gather (AiopoolScheduler *self,
-            AiopoolJob       *job)
+is_little (AiopoolScheduler *self)
 {
-  gint64 run_time = job->order.function->run_time;
+  AiopoolOrder *order = aiopool_queue_peek (&self->queue);
+  gint64 run_time = order != NULL ? order->function->run_time : -1;
 
-  if (run_time < 0 || (run_time + 1) * self->queue.n_orders > WAKE_USEC)
-    return FALSE;
+  return run_time >= 0 && self->state == AIOPOOL_SCHEDULER_OPEN &&
+         (run_time + 1) * self->queue.n_orders <= WAKE_USEC;
+}
+
+/* Whether somebody submits one task after the other, and the next is to come at once. */
+static gboolean
+is_bursting (AiopoolScheduler *self,
+             gint64            now)
+{
+  return self->submit_gap < BURST_USEC && now - self->last_submit < BURST_USEC;
+}
+
+/* Whether a worker that took its tasks just now will come back for more at once. */
+static gboolean
+is_taker_near (AiopoolScheduler *self,
+               gint64            now)
+{
   for (guint i = 0; i < self->peers->len; i++)
     {
       AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
       AiopoolOrder *first = aiopool_outbound_get_first (aiopool_peer_get_outbound (peer));
 
       if (aiopool_peer_get_state (peer) == AIOPOOL_WORKER_BUSY && first != NULL &&
-          job->submitted - first->sent < GATHER_USEC)
+          now - first->sent < NEAR_USEC)
         return TRUE;
     }
   return FALSE;
 }
 
+/* What waits for company does not wait for long. */
 static void
 balance_soon (AiopoolScheduler *self,
               gint64            now)
@@ -119,9 +136,12 @@ aiopool_dispatch_new_order (AiopoolScheduler *self,
                             AiopoolReport    *report)
 {
   AiopoolPeer *peer = find_free (self);
+  gint64 now = job->submitted;
 
-  if (may_gather (self, job))
-    balance_soon (self, job->submitted);
+  self->submit_gap = now - self->last_submit;
+  self->last_submit = now;
+  if (is_little (self) && (is_bursting (self, now) || is_taker_near (self, now)))
+    balance_soon (self, now);
   else if (peer != NULL)
     aiopool_pump_peer (self, peer, report);
   else if (aiopool_crew_count_alive (self) < self->limits.max_workers)
@@ -167,7 +187,12 @@ aiopool_dispatch_slot_freed (AiopoolScheduler *self,
                              AiopoolPeer      *peer,
                              AiopoolReport    *report)
 {
-  aiopool_pump_peer (self, peer, report);
+  gint64 now = g_get_monotonic_time ();
+
+  if (is_little (self) && is_bursting (self, now))
+    balance_soon (self, now);
+  else
+    aiopool_pump_peer (self, peer, report);
   if (aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (peer)) == 0)
     aiopool_peer_set_busy (peer, FALSE);
   if (aiopool_peer_get_state (peer) != AIOPOOL_WORKER_IDLE)

@@ -121,6 +121,8 @@ fail_copied (AiopoolScheduler *self,
     }
   aiopool_dispatch_claim (self, job, report);
   aiopool_report_error (report, job, error, 0);
+  aiopool_dispatch_slot_freed (self, peer, report);
+  aiopool_dispatch_check_closing (self, report);
 }
 
 static void go_on (AiopoolScheduler *self,

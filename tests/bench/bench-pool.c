@@ -30,10 +30,10 @@ static Work works[] = {
 static GVariant *
 do_noop (AiopoolCall *call G_GNUC_UNUSED,
          GVariant    *arguments G_GNUC_UNUSED,
-         gpointer     user_data G_GNUC_UNUSED,
+         gpointer     user_data,
          GError     **error G_GNUC_UNUSED)
 {
-  return g_variant_new ("()");
+  return g_variant_ref (user_data);
 }
 
 /* (x): microseconds or steps of the work in user_data */
@@ -117,7 +117,9 @@ static void
 add_functions (AiopoolService *service,
                gpointer        user_data G_GNUC_UNUSED)
 {
-  aiopool_service_add (service, "noop", do_noop, NULL, NULL);
+  aiopool_service_add (service, "noop", do_noop,
+                       g_variant_ref_sink (g_variant_new_tuple (NULL, 0)),
+                       (GDestroyNotify) g_variant_unref);
   for (guint i = 0; i < G_N_ELEMENTS (works); i++)
     aiopool_service_add (service, works[i].name, do_amount, &works[i], NULL);
   aiopool_service_add (service, "gate", do_gate, NULL, NULL);

@@ -144,6 +144,17 @@ nap (AiopoolCall *call,
   return unit ();
 }
 
+static GVariant *
+spin (AiopoolCall *call,
+      GVariant    *arguments,
+      gpointer     user_data,
+      GError     **error)
+{
+  for (volatile guint i = 0;; i++)
+    ;
+  return unit ();
+}
+
 /* TRUE if it was cancelled before the gate opened. */
 static gboolean
 wait_at_gate (int           release_fd,
@@ -616,8 +627,8 @@ helper_register (AiopoolService *service,
     { "echo", echo }, { "fail", fail }, { "fail-with-info", fail_with_info },
     { "say-nothing", say_nothing }, { "pid", get_pid }, { "environment", get_environment },
     { "directory", get_directory }, { "keywords", get_keywords },
-    { "time-left", get_time_left }, { "nap", nap }, { "gate", gate }, { "crash", crash },
-    { "leave", leave }, { "complain", complain }, { "close-all", close_all },
+    { "time-left", get_time_left }, { "nap", nap }, { "spin", spin }, { "gate", gate },
+    { "crash", crash }, { "leave", leave }, { "complain", complain }, { "close-all", close_all },
     { "leave-child", leave_child }, { "mark", mark }, { "report", report }, { "emit", emit },
     { "make-bytes", make_bytes }, { "make-raw", make_raw }, { "make-buffer", make_buffer },
     { "check-bytes", check_bytes }, { "read-fds", read_fds }, { "give-fds", give_fds },

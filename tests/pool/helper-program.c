@@ -81,6 +81,25 @@ is_clean (void)
   return !has_child () && count_descriptors () <= n_descriptors;
 }
 
+/* For a person who looks for the reason: (pid (name) state parent ...) of our children. */
+static void
+describe_children (void)
+{
+  g_autofree char *parent = g_strdup_printf (" %d ", (int) getpid ());
+  g_autoptr (GDir) dir = g_dir_open ("/proc", 0, NULL);
+  const char *name;
+
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename ("/proc", name, "stat", NULL);
+      g_autofree char *stat = NULL;
+
+      if (g_ascii_isdigit (*name) && g_file_get_contents (path, &stat, NULL, NULL) &&
+          strstr (stat, parent) != NULL)
+        g_printerr ("%s", stat);
+    }
+}
+
 /* Processes end when they do; there is no event for the descriptors that are closed afterwards. */
 static void
 expect_clean (void)
@@ -90,7 +109,10 @@ expect_clean (void)
   while ((!is_clean () || find_offspring () != 0) && g_get_monotonic_time () < end)
     g_usleep (1000);
   if (has_child ())
-    g_error ("%s left a child process", current);
+    {
+      describe_children ();
+      g_error ("%s left a child process", current);
+    }
   if (find_offspring () != 0)
     g_error ("%s left process %d", current, find_offspring ());
   if (count_descriptors () > n_descriptors)

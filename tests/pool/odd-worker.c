@@ -74,6 +74,30 @@ use_pool (FILE *output)
   return result == NULL ? 3 : 0;
 }
 
+/* A program that is killed while its worker is busy; tells its worker's process id. */
+static int
+be_a_parent (const char *function)
+{
+  char *argv[] = { (char *) "/proc/self/exe", (char *) "serve", NULL };
+  g_autoptr (AiopoolLauncher) launcher = NULL;
+  g_autoptr (AiopoolExecutor) pool = NULL;
+  g_autoptr (AiopoolFuture) future = NULL;
+
+  argv[0] = g_file_read_link (argv[0], NULL);
+  launcher = aiopool_launcher_new_for_argv ((const char * const *) argv);
+  pool = AIOPOOL_EXECUTOR (aiopool_pool_new_with_launcher (1, launcher));
+  printf ("%d\n", helper_run_pid (pool));
+  future = g_str_equal (function, "stop") ? helper_submit (pool, "crash", "(i)", SIGSTOP)
+                                          : helper_submit (pool, function, "(d)", 1000.0);
+  while (!g_str_equal (function, "echo") &&
+         aiopool_future_get_state (future) != AIOPOOL_FUTURE_RUNNING)
+    g_usleep (1000);
+  printf ("ready\n");
+  fflush (stdout);
+  wait_for_ever ();
+  return 0;
+}
+
 static int
 behave (const char *mode,
         const char *argument)
@@ -100,6 +124,8 @@ behave (const char *mode,
     close (DATA_FD);
   else if (g_str_equal (mode, "serve"))
     return serve (argument);
+  else if (g_str_equal (mode, "parent"))
+    return be_a_parent (argument);
   wait_for_ever ();
   return 0;
 }

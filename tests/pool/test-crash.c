@@ -2,6 +2,7 @@
 #include "tests/pool/helper.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 
@@ -334,6 +335,37 @@ test_a_crash_during_shutdown_ends_it (void)
   g_assert_cmpuint (tally.n_done, ==, 20);
 }
 
+static void
+kill_parent (const char *function)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSubprocess) parent =
+    g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error,
+                      helper_environment ("AIOPOOL_TEST_ODD_WORKER"), "parent", function, NULL);
+  g_autoptr (GDataInputStream) output = NULL;
+  g_autofree char *pid = NULL;
+  g_autofree char *ready = NULL;
+
+  g_assert_no_error (error);
+  output = g_data_input_stream_new (g_subprocess_get_stdout_pipe (parent));
+  pid = g_data_input_stream_read_line_utf8 (output, NULL, NULL, NULL);
+  ready = g_data_input_stream_read_line_utf8 (output, NULL, NULL, NULL);
+  g_assert_cmpstr (ready, ==, "ready");
+  g_assert_true (helper_is_alive (atoi (pid)));
+  g_subprocess_send_signal (parent, SIGKILL);
+  helper_await_end (atoi (pid));
+  g_assert_true (g_subprocess_wait (parent, NULL, NULL));
+}
+
+static void
+test_workers_go_with_their_parent (void)
+{
+  kill_parent ("echo");
+  kill_parent ("nap");
+  kill_parent ("spin");
+  kill_parent ("stop");
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -364,6 +396,7 @@ main (int   argc,
               test_a_crash_during_a_large_argument_fails_alone);
   helper_add ("/pool/crash/everybody-crashes-and-the-pool-goes-on",
               test_everybody_crashes_and_the_pool_goes_on);
+  helper_add ("/pool/crash/workers-go-with-their-parent", test_workers_go_with_their_parent);
   helper_add ("/pool/crash/during-shutdown", test_a_crash_during_shutdown_ends_it);
   return helper_end ();
 }

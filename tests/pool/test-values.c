@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Values of every size there and back, in the stream and in shared memory, and descriptors. */
@@ -319,6 +320,127 @@ test_a_task_with_a_huge_argument_is_cancelled_at_any_moment (void)
 }
 
 static void
+shut_down_with_huge_arguments (AiopoolShutdownFlags flags,
+                               guint                pause)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (2);
+  g_autoptr (GBytes) bytes = g_bytes_new_take (g_malloc0 (20 * MIB), 20 * MIB);
+  HelperTally tally = { 0 };
+
+  helper_run_echo (pool, 1);
+  for (guint i = 0; i < 6; i++)
+    {
+      AiopoolTask *task = aiopool_task_new_for_payload ("echo", bytes, AIOPOOL_FORMAT_RAW);
+      g_autoptr (AiopoolFuture) future = helper_submit_task (pool, task);
+
+      helper_watch (future, &tally);
+    }
+  g_usleep (pause);
+  helper_shutdown (pool, flags);
+  helper_await_tally (&tally);
+  g_assert_cmpuint (tally.n_failed, ==, 0);
+}
+
+static void
+test_huge_arguments_are_no_obstacle_to_a_shutdown (void)
+{
+  for (guint i = 0; i < 10; i++)
+    {
+      shut_down_with_huge_arguments (AIOPOOL_SHUTDOWN_CANCEL_PENDING, 500 * i);
+      shut_down_with_huge_arguments (AIOPOOL_SHUTDOWN_TERMINATE, 500 * i);
+    }
+}
+
+/* FALSE in the test program: the test is done in one of its own, for its standard output may be a
+ * file and under the limit too. */
+static gboolean
+is_apart (void)
+{
+  if (g_test_subprocess ())
+    return TRUE;
+  g_test_trap_subprocess (NULL, 0, 0);
+  g_test_trap_assert_passed ();
+  return FALSE;
+}
+
+static void
+limit_files (rlim_t size)
+{
+  struct rlimit limit;
+
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  limit.rlim_cur = MIN (size, limit.rlim_max);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+}
+
+/* Where there can be no shared memory, values go in the stream up to 8 MiB. */
+static void
+test_without_shared_memory_values_go_in_the_stream (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  g_autoptr (GBytes) huge = g_bytes_new_take (g_malloc0 (20 * MIB), 20 * MIB);
+  g_autoptr (AiopoolFuture) argument = NULL;
+  g_autoptr (AiopoolFuture) result = NULL;
+  int pid;
+
+  if (!is_apart ())
+    return;
+  limit_files (MIB);
+  pid = helper_run_pid (pool);
+  send_raw (pool, 4 * MIB);
+  receive (pool, "make-raw", 4 * MIB, AIOPOOL_FORMAT_RAW);
+  argument = helper_submit_task (pool, aiopool_task_new_for_payload ("echo", huge,
+                                                                     AIOPOOL_FORMAT_RAW));
+  helper_expect_error (argument, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_ENCODE);
+  helper_expect_message (argument, "RLIMIT_FSIZE");
+  result = helper_submit (pool, "make-raw", "(t)", (guint64) 20 * MIB);
+  helper_expect_error (result, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_ENCODE);
+  helper_expect_message (result, "RLIMIT_FSIZE");
+  g_assert_cmpint (helper_run_pid (pool), ==, pid);
+  limit_files (RLIM_INFINITY);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
+static void
+test_an_argument_that_cannot_be_sent_is_no_obstacle_to_a_shutdown (void)
+{
+  g_autoptr (GBytes) huge = g_bytes_new_take (g_malloc0 (20 * MIB), 20 * MIB);
+
+  if (!is_apart ())
+    return;
+  limit_files (MIB);
+  for (guint i = 0; i < 50; i++)
+    {
+      g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+      AiopoolTask *task = aiopool_task_new_for_payload ("echo", huge, AIOPOOL_FORMAT_RAW);
+      g_autoptr (AiopoolFuture) future = NULL;
+
+      helper_run_echo (pool, 1);
+      future = helper_submit_task (pool, task);
+      helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+      helper_expect_error (future, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_ENCODE);
+    }
+  limit_files (RLIM_INFINITY);
+}
+
+static void
+test_without_room_for_a_status_page_no_worker_starts (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  g_autoptr (AiopoolFuture) future = NULL;
+
+  if (!is_apart ())
+    return;
+  limit_files (4096);
+  future = helper_submit (pool, "echo", NULL);
+  helper_expect_error (future, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_START_FAILED);
+  helper_expect_message (future, "RLIMIT_FSIZE");
+  limit_files (RLIM_INFINITY);
+  helper_run_echo (pool, 1);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
+static void
 test_a_result_over_the_limit_fails_its_task_alone (void)
 {
   g_autoptr (AiopoolExecutor) pool = g_object_new (AIOPOOL_TYPE_POOL,
@@ -501,6 +623,14 @@ main (int   argc,
               test_many_large_arguments_wait_at_once);
   helper_add ("/pool/values/a-huge-argument-is-cancelled-at-any-moment",
               test_a_task_with_a_huge_argument_is_cancelled_at_any_moment);
+  helper_add ("/pool/values/huge-arguments-and-a-shutdown",
+              test_huge_arguments_are_no_obstacle_to_a_shutdown);
+  helper_add ("/pool/values/without-shared-memory",
+              test_without_shared_memory_values_go_in_the_stream);
+  helper_add ("/pool/values/an-argument-that-cannot-be-sent-and-a-shutdown",
+              test_an_argument_that_cannot_be_sent_is_no_obstacle_to_a_shutdown);
+  helper_add ("/pool/values/without-room-for-a-status-page",
+              test_without_room_for_a_status_page_no_worker_starts);
   helper_add ("/pool/values/a-result-over-the-limit-fails-alone",
               test_a_result_over_the_limit_fails_its_task_alone);
   helper_add ("/pool/values/descriptors-go-with-a-task", test_descriptors_go_with_a_task);
