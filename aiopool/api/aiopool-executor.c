@@ -4,6 +4,7 @@
 #include "aiopool/api/aiopool-executor.h"
 
 #include "aiopool/api/aiopool-future-private.h"
+#include "aiopool/api/aiopool-room-private.h"
 #include "aiopool/api/aiopool-task-private.h"
 #include "aiopool/base/aiopool-error.h"
 
@@ -25,26 +26,8 @@
 
 typedef struct
 {
-  GMutex lock;    /* guards what follows */
-  GCond  room;    /* n_rooms went up */
-  guint  n_rooms; /* how often there was room */
-  GQueue waiting; /* of Waiting, each (owned): in the order of their arrival */
+  AiopoolRoom room; /* for those who wait until a task is taken */
 } AiopoolExecutorPrivate;
-
-/* A task that waits for room. Its letter makes it try again, in its own context. */
-typedef struct
-{
-  AiopoolLetter    letter;    /* first */
-  AiopoolExecutor *executor;  /* (unowned: the GTask has it) */
-  AiopoolMailbox  *mailbox;   /* (owned) */
-  AiopoolTask     *task;      /* (owned) */
-  GTask           *completion; /* (owned) */
-  GCancellable    *cancellable; /* (owned) (nullable) */
-  gulong           cancel_id;
-  gboolean         wants_future; /* rather than the result */
-  gboolean         is_posted; /* under the lock */
-  gboolean         is_over;   /* in its context: taken or failed, and posted once more since */
-} Waiting;
 
 enum
 {
@@ -58,20 +41,18 @@ static GParamSpec *properties[N_PROPS];
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (AiopoolExecutor, aiopool_executor, G_TYPE_OBJECT)
 
-static AiopoolExecutorPrivate *
-get_private (AiopoolExecutor *self)
+static AiopoolRoom *
+get_room (AiopoolExecutor *self)
 {
-  return aiopool_executor_get_instance_private (self);
+  AiopoolExecutorPrivate *priv = aiopool_executor_get_instance_private (self);
+
+  return &priv->room;
 }
 
 static void
 aiopool_executor_finalize (GObject *object)
 {
-  AiopoolExecutorPrivate *priv = get_private (AIOPOOL_EXECUTOR (object));
-
-  g_assert (g_queue_is_empty (&priv->waiting));
-  g_mutex_clear (&priv->lock);
-  g_cond_clear (&priv->room);
+  aiopool_room_clear (get_room (AIOPOOL_EXECUTOR (object)));
   G_OBJECT_CLASS (aiopool_executor_parent_class)->finalize (object);
 }
 
@@ -130,11 +111,7 @@ aiopool_executor_class_init (AiopoolExecutorClass *klass)
 static void
 aiopool_executor_init (AiopoolExecutor *self)
 {
-  AiopoolExecutorPrivate *priv = get_private (self);
-
-  g_mutex_init (&priv->lock);
-  g_cond_init (&priv->room);
-  g_queue_init (&priv->waiting);
+  aiopool_room_init (get_room (self));
 }
 
 /* A subclass in another language may raise, which arrives as no future and no error. */
@@ -204,26 +181,6 @@ aiopool_executor_submit (AiopoolExecutor *self,
 }
 
 static void
-waiting_free (Waiting *waiting)
-{
-  g_clear_object (&waiting->cancellable);
-  aiopool_mailbox_unref (waiting->mailbox);
-  g_object_unref (waiting->task);
-  g_object_unref (waiting->completion);
-  g_free (waiting);
-}
-
-static void
-post_waiting (Waiting *waiting)
-{
-  if (!waiting->is_posted)
-    {
-      waiting->is_posted = TRUE;
-      aiopool_mailbox_post (waiting->mailbox, &waiting->letter);
-    }
-}
-
-static void
 on_run_done (AiopoolFuture *future,
              gpointer       user_data)
 {
@@ -257,117 +214,23 @@ complete_with (GTask         *completion,
     }
 }
 
-/* Takes it out of the list; nobody posts it any more after this. */
-static void
-end_waiting (Waiting *waiting)
-{
-  AiopoolExecutorPrivate *priv = get_private (waiting->executor);
-  Waiting *next;
-
-  if (waiting->cancellable != NULL)
-    g_cancellable_disconnect (waiting->cancellable, waiting->cancel_id);
-  g_mutex_lock (&priv->lock);
-  g_queue_remove (&priv->waiting, waiting);
-  waiting->is_over = waiting->is_posted;
-  next = g_queue_peek_head (&priv->waiting);
-  if (next != NULL)
-    post_waiting (next);
-  g_mutex_unlock (&priv->lock);
-}
-
-static void
-clear_posted (Waiting *waiting)
-{
-  AiopoolExecutorPrivate *priv = get_private (waiting->executor);
-
-  g_mutex_lock (&priv->lock);
-  waiting->is_posted = FALSE;
-  g_mutex_unlock (&priv->lock);
-}
-
-/* In the context of the one that waits. It stays in its place unless it is through; then the next
- * one has a try. */
-static void
-deliver_room (AiopoolLetter *letter)
-{
-  Waiting *waiting = (Waiting *) letter;
-  g_autoptr (GTask) completion = g_object_ref (waiting->completion);
-  gboolean wants_future = waiting->wants_future;
-  AiopoolFuture *future;
-  GError *error = NULL;
-
-  if (waiting->is_over)
-    {
-      waiting_free (waiting);
-      return;
-    }
-  clear_posted (waiting);
-  future = submit (waiting->executor, waiting->task, waiting->cancellable, &error);
-  if (is_full (error))
-    {
-      g_error_free (error);
-      return;
-    }
-  end_waiting (waiting);
-  if (!waiting->is_over)
-    waiting_free (waiting);
-  complete_with (completion, future, error, wants_future);
-}
-
-static const AiopoolLetterKind room_kind = { deliver_room, NULL };
-
-static void
-on_waiting_cancelled (GCancellable *cancellable,
-                      gpointer      user_data)
-{
-  Waiting *waiting = user_data;
-  AiopoolExecutorPrivate *priv = get_private (waiting->executor);
-
-  g_mutex_lock (&priv->lock);
-  post_waiting (waiting);
-  g_mutex_unlock (&priv->lock);
-}
-
-/* Waits for room. It is in the list before it tries again, so that no room is missed. */
-static void
-wait_for_room (AiopoolExecutor *self,
-               AiopoolTask     *task,
-               GTask           *completion,
-               gboolean         wants_future)
-{
-  AiopoolExecutorPrivate *priv = get_private (self);
-  GCancellable *cancellable = g_task_get_cancellable (completion);
-  Waiting *waiting = g_new0 (Waiting, 1);
-
-  waiting->letter.kind = &room_kind;
-  waiting->executor = self;
-  waiting->mailbox = aiopool_mailbox_ref (aiopool_mailbox_for (g_task_get_context (completion)));
-  waiting->task = g_object_ref (task);
-  waiting->completion = g_object_ref (completion);
-  waiting->wants_future = wants_future;
-  if (cancellable != NULL)
-    {
-      waiting->cancellable = g_object_ref (cancellable);
-      waiting->cancel_id = g_signal_connect (cancellable, "cancelled",
-                                             G_CALLBACK (on_waiting_cancelled), waiting);
-    }
-  g_mutex_lock (&priv->lock);
-  g_queue_push_tail (&priv->waiting, waiting);
-  post_waiting (waiting);
-  g_mutex_unlock (&priv->lock);
-}
-
 static gboolean
-has_waiting (AiopoolExecutor *self)
+submit_waiting (gpointer        executor,
+                AiopoolTask    *task,
+                GCancellable   *cancellable,
+                AiopoolFuture **future,
+                GError        **error)
 {
-  AiopoolExecutorPrivate *priv = get_private (self);
-  gboolean result;
+  g_autoptr (GError) local = NULL;
 
-  g_mutex_lock (&priv->lock);
-  result = !g_queue_is_empty (&priv->waiting);
-  g_mutex_unlock (&priv->lock);
-  return result;
+  *future = submit (executor, task, cancellable, &local);
+  if (is_full (local))
+    return FALSE;
+  *error = g_steal_pointer (&local);
+  return TRUE;
 }
+
+static const AiopoolRoomOwner room_owner = { submit_waiting, complete_with };
 
 /* Those who came earlier go first. */
 static void
@@ -379,12 +242,12 @@ start (AiopoolExecutor *self,
   AiopoolFuture *future = NULL;
   GError *error = NULL;
 
-  if (!has_waiting (self))
+  if (!aiopool_room_is_awaited (get_room (self)))
     future = submit (self, task, g_task_get_cancellable (completion), &error);
   if (future == NULL && (error == NULL || is_full (error)))
     {
       g_clear_error (&error);
-      wait_for_room (self, task, completion, wants_future);
+      aiopool_room_wait (get_room (self), &room_owner, self, task, completion, wants_future);
     }
   else
     complete_with (completion, future, error, wants_future);
@@ -403,19 +266,9 @@ start (AiopoolExecutor *self,
 void
 aiopool_executor_notify_room (AiopoolExecutor *self)
 {
-  AiopoolExecutorPrivate *priv;
-  Waiting *first;
-
   g_return_if_fail (AIOPOOL_IS_EXECUTOR (self));
 
-  priv = get_private (self);
-  g_mutex_lock (&priv->lock);
-  priv->n_rooms++;
-  g_cond_broadcast (&priv->room);
-  first = g_queue_peek_head (&priv->waiting);
-  if (first != NULL)
-    post_waiting (first);
-  g_mutex_unlock (&priv->lock);
+  aiopool_room_notify (get_room (self));
 }
 
 /**
@@ -475,36 +328,6 @@ aiopool_executor_submit_finish (AiopoolExecutor *self,
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
-static void
-on_room_cancelled (GCancellable *cancellable,
-                   gpointer      user_data)
-{
-  AiopoolExecutorPrivate *priv = get_private (user_data);
-
-  g_mutex_lock (&priv->lock);
-  g_cond_broadcast (&priv->room);
-  g_mutex_unlock (&priv->lock);
-}
-
-/* Blocks until there was room since @n_rooms was read. */
-static void
-block_for_room (AiopoolExecutor *self,
-                guint            n_rooms,
-                GCancellable    *cancellable)
-{
-  AiopoolExecutorPrivate *priv = get_private (self);
-  gulong id = 0;
-
-  if (cancellable != NULL)
-    id = g_cancellable_connect (cancellable, G_CALLBACK (on_room_cancelled), self, NULL);
-  g_mutex_lock (&priv->lock);
-  while (priv->n_rooms == n_rooms && !g_cancellable_is_cancelled (cancellable))
-    g_cond_wait (&priv->room, &priv->lock);
-  g_mutex_unlock (&priv->lock);
-  if (cancellable != NULL)
-    g_cancellable_disconnect (cancellable, id);
-}
-
 /* Submits, and blocks while there is no room. */
 static AiopoolFuture *
 submit_blocking (AiopoolExecutor *self,
@@ -512,17 +335,12 @@ submit_blocking (AiopoolExecutor *self,
                  GCancellable    *cancellable,
                  GError         **error)
 {
-  AiopoolExecutorPrivate *priv = get_private (self);
-
   for (;;)
     {
+      guint n_rooms = aiopool_room_get_count (get_room (self));
       GError *local = NULL;
       AiopoolFuture *future;
-      guint n_rooms;
 
-      g_mutex_lock (&priv->lock);
-      n_rooms = priv->n_rooms;
-      g_mutex_unlock (&priv->lock);
       future = submit (self, task, cancellable, &local);
       if (future != NULL)
         return future;
@@ -532,7 +350,7 @@ submit_blocking (AiopoolExecutor *self,
           return NULL;
         }
       g_error_free (local);
-      block_for_room (self, n_rooms, cancellable);
+      aiopool_room_block (get_room (self), n_rooms, cancellable);
     }
 }
 

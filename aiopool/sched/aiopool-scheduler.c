@@ -54,7 +54,7 @@ aiopool_scheduler_new (AiopoolLauncher              *launcher,
   self->owner = owner;
   self->peers = g_ptr_array_new ();
   self->functions = g_hash_table_new (NULL, NULL);
-  self->function_list = g_ptr_array_new ();
+  self->function_list = g_ptr_array_new_with_free_func (g_free);
   self->alarm_at = -1;
   aiopool_queue_init (&self->queue);
   aiopool_deadlines_init (&self->deadlines);
@@ -69,16 +69,6 @@ aiopool_scheduler_ref (AiopoolScheduler *self)
 }
 
 static void
-function_free (gpointer data,
-               gpointer user_data)
-{
-  AiopoolFunctionInfo *function = data;
-
-  g_ref_string_release ((char *) function->name);
-  g_free (function);
-}
-
-static void
 scheduler_free (gpointer data)
 {
   AiopoolScheduler *self = data;
@@ -89,7 +79,6 @@ scheduler_free (gpointer data)
   aiopool_queue_clear (&self->queue);
   aiopool_deadlines_clear (&self->deadlines);
   g_hash_table_unref (self->functions);
-  g_ptr_array_foreach (self->function_list, function_free, NULL);
   g_ptr_array_unref (self->function_list);
   g_ptr_array_unref (self->peers);
   g_object_unref (self->launcher);
@@ -189,7 +178,7 @@ look_up_function (AiopoolScheduler *self,
   if (function == NULL)
     {
       function = g_new0 (AiopoolFunctionInfo, 1);
-      function->name = g_ref_string_acquire ((char *) name);
+      function->name = name;
       function->number = self->function_list->len;
       function->run_time = -1;
       g_hash_table_insert (self->functions, (char *) name, function);

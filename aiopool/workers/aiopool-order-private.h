@@ -25,7 +25,7 @@ typedef struct
 /* What a worker is to do. Immutable, and kept alive by whoever handed it in. */
 typedef struct
 {
-  const char               *function; /* a GRefString */
+  const char               *function; /* interned */
   AiopoolPayload           *argument;
   const AiopoolSpecOptions *options;
 } AiopoolSpec;
@@ -33,7 +33,7 @@ typedef struct
 /* A function by name, as one pool knows it. Only the scheduler writes, under its lock. */
 typedef struct
 {
-  const char *name;    /* (owned): a GRefString */
+  const char *name;    /* interned */
   guint32     number;  /* on the wire */
   guint32     epoch;   /* in which run_time was measured */
   gint64      run_time; /* moving average, microseconds; -1 when not known */

@@ -544,13 +544,40 @@ test_many_pools_are_made_used_and_dropped (void)
     }
 }
 
+static gpointer
+make_tasks (gpointer data)
+{
+  while (!g_atomic_int_get ((int *) data))
+    {
+      g_autoptr (AiopoolTask) task = aiopool_task_new ("a name of its own", NULL);
+
+      g_assert_cmpstr (aiopool_task_get_function (task), ==, "a name of its own");
+    }
+  return NULL;
+}
+
+/* The last task and the last pool with a function of that name may go while a thread makes another
+ * task. */
+static void
+test_pools_go_while_other_threads_make_tasks (void)
+{
+  int is_over = FALSE;
+  GThread *thread = g_thread_new ("maker", make_tasks, &is_over);
+
+  for (guint i = 0; i < 60; i++)
+    {
+      g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+
+      g_object_unref (helper_submit (pool, "a name of its own", NULL));
+    }
+  g_atomic_int_set (&is_over, TRUE);
+  g_thread_join (thread);
+}
+
 typedef struct
 {
   AiopoolExecutor *pool;
-  int              go;       /* atomic */
-  guint            n_taken;
-  guint            n_closed;
-  GPtrArray       *futures;  /* (owned) */
+  GPtrArray       *futures; /* (owned) */
 } Submitter;
 
 static gpointer
@@ -716,6 +743,8 @@ main (int   argc,
   helper_add ("/pool/pool/a-closed-one-takes-no-task", test_a_closed_pool_takes_no_task);
   helper_add ("/pool/pool/dropping-it-cancels", test_dropping_the_pool_cancels_what_has_not_ended);
   helper_add ("/pool/pool/many-are-made-and-dropped", test_many_pools_are_made_used_and_dropped);
+  helper_add ("/pool/pool/go-while-threads-make-tasks",
+              test_pools_go_while_other_threads_make_tasks);
   helper_add ("/pool/pool/shutdown-races-with-submits",
               test_shutdown_races_with_submits_from_several_threads);
   helper_add ("/pool/pool/the-default-one-works", test_the_default_pool_is_one_and_works);

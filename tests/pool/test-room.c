@@ -335,6 +335,43 @@ test_those_who_wait_are_called_in_their_own_context (void)
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
+static void
+on_own_task (GObject      *object,
+             GAsyncResult *result,
+             gpointer      user_data)
+{
+  Waits *waits = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) value = g_task_propagate_pointer (G_TASK (result), &error);
+
+  if (value != NULL)
+    waits->n_ended++;
+  else
+    waits->n_errors++;
+  waits->code = error != NULL ? error->code : 0;
+}
+
+/* A GTask of one's own does not keep the pool, but waiting in it does. */
+static void
+test_the_pool_is_dropped_while_a_task_waits_for_room (void)
+{
+  g_autoptr (HelperGate) gate = helper_gate_new ();
+  g_autoptr (GPtrArray) futures = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (AiopoolTask) task = helper_task ("echo", "(u)", 1);
+  AiopoolExecutor *pool = new_full_pool (gate, 2, futures);
+  Waits waits = { .n_started = 1 };
+  g_autoptr (GTask) completion = g_task_new (NULL, NULL, on_own_task, &waits);
+
+  aiopool_executor_run_task (pool, task, completion);
+  g_object_unref (pool);
+  helper_gate_open (gate);
+  await_waits (&waits);
+  for (guint i = 0; i < futures->len; i++)
+    helper_wait (g_ptr_array_index (futures, i));
+  if (waits.n_errors > 0)
+    g_assert_cmpint (waits.code, ==, G_IO_ERROR_CANCELLED);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -355,5 +392,7 @@ main (int   argc,
   helper_add ("/pool/room/no-room-is-missed-by-threads", test_no_room_is_missed_by_many_threads);
   helper_add ("/pool/room/called-in-their-own-context",
               test_those_who_wait_are_called_in_their_own_context);
+  helper_add ("/pool/room/the-pool-is-dropped-meanwhile",
+              test_the_pool_is_dropped_while_a_task_waits_for_room);
   return helper_end ();
 }

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool/api/aiopool-future.h"
+#include "aiopool/api/aiopool-task.h"
+
+G_BEGIN_DECLS
+
+/* Who waits until an executor, which was full, takes a task. Embedded in the executor. */
+typedef struct
+{
+  GMutex lock;    /* guards what follows */
+  GCond  changed; /* n_rooms went up, or a cancellable of somebody who blocks was cancelled */
+  guint  n_rooms; /* how often there was room */
+  GQueue waiting; /* of Waiting, each (owned): in the order of their arrival */
+} AiopoolRoom;
+
+/* What an executor does for those who wait. */
+typedef struct
+{
+  /* FALSE if there is still no room, otherwise there is a future or an error. */
+  gboolean (*submit)   (gpointer         executor,
+                        AiopoolTask     *task,
+                        GCancellable    *cancellable,
+                        AiopoolFuture  **future,
+                        GError         **error);
+  /* Takes both; one of them is NULL. */
+  void     (*complete) (GTask           *completion,
+                        AiopoolFuture   *future,
+                        GError          *error,
+                        gboolean         wants_future);
+} AiopoolRoomOwner;
+
+void     aiopool_room_init       (AiopoolRoom            *self);
+void     aiopool_room_clear      (AiopoolRoom            *self);
+gboolean aiopool_room_is_awaited (AiopoolRoom            *self);
+void     aiopool_room_wait       (AiopoolRoom            *self,
+                                  const AiopoolRoomOwner *owner_class,
+                                  gpointer                executor,
+                                  AiopoolTask            *task,
+                                  GTask                  *completion,
+                                  gboolean                wants_future);
+void     aiopool_room_notify     (AiopoolRoom            *self);
+guint    aiopool_room_get_count  (AiopoolRoom            *self);
+void     aiopool_room_block      (AiopoolRoom            *self,
+                                  guint                   n_rooms,
+                                  GCancellable           *cancellable);
+
+G_END_DECLS
