@@ -3,6 +3,7 @@
 
 /* max-pending: who is refused, who waits, and that no room is missed. */
 
+/* One of those that wait is with the worker ahead of time, sooner or later. */
 static AiopoolExecutor *
 new_full_pool (HelperGate *gate,
                guint       max_pending,
@@ -15,8 +16,11 @@ new_full_pool (HelperGate *gate,
   aiopool_pool_set_max_pending (AIOPOOL_POOL (pool), max_pending);
   g_ptr_array_add (futures, helper_gate_submit (gate, pool, "deaf"));
   helper_gate_await (gate, 1);
-  while ((future = aiopool_executor_submit (pool, task, NULL, NULL)) != NULL)
-    g_ptr_array_add (futures, future);
+  while (futures->len < 1 + max_pending + 1)
+    {
+      if ((future = aiopool_executor_submit (pool, task, NULL, NULL)) != NULL)
+        g_ptr_array_add (futures, future);
+    }
   return pool;
 }
 
@@ -36,9 +40,6 @@ test_submit_beyond_the_limit_reports_full (void)
   g_autoptr (AiopoolTask) task = helper_task ("echo", NULL);
   g_autoptr (GError) error = NULL;
 
-  /* One may be with the worker ahead of time. */
-  g_assert_cmpuint (futures->len, >=, 1 + 3);
-  g_assert_cmpuint (futures->len, <=, 1 + 3 + 1);
   g_assert_null (aiopool_executor_submit (pool, task, NULL, &error));
   g_assert_error (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FULL);
   helper_gate_open (gate);
