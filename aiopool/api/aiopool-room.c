@@ -100,8 +100,8 @@ leave (Waiting *waiting)
   g_mutex_unlock (&self->lock);
 }
 
-/* In the context of the one that waits. It stays in its place unless it is through; it is out of the
- * list before its caller hears of that, who may iterate this context. */
+/* In the context of the one that waits. It stays in its place unless it is through; then it is out
+ * of the list before its caller hears of that, who may iterate this context. */
 static void
 deliver (AiopoolLetter *letter)
 {

@@ -61,9 +61,6 @@ gint64   aiopool_scheduler_started_at      (AiopoolJob            *job,
 gint64   aiopool_scheduler_find_start      (AiopoolJob            *job);
 
 /* In dispatch; under the lock, but for the alarm. */
-void     aiopool_dispatch_new_order        (AiopoolScheduler      *self,
-                                            AiopoolJob            *job,
-                                            AiopoolReport         *report);
 void     aiopool_dispatch_claim            (AiopoolScheduler      *self,
                                             AiopoolJob            *job,
                                             AiopoolReport         *report);
@@ -71,17 +68,27 @@ void     aiopool_dispatch_abandon_running  (AiopoolScheduler      *self,
                                             AiopoolJob            *job,
                                             GError                *error,
                                             AiopoolReport         *report);
-void     aiopool_dispatch_slot_freed       (AiopoolScheduler      *self,
-                                            AiopoolPeer           *peer,
-                                            AiopoolReport         *report);
 void     aiopool_dispatch_check_closing    (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
-void     aiopool_dispatch_watch_deadline   (AiopoolScheduler      *self,
-                                            AiopoolJob            *job,
-                                            gint64                 when);
 void     aiopool_dispatch_wake_at          (AiopoolScheduler      *self,
                                             gint64                 when);
 void     aiopool_dispatch_on_alarm         (gpointer               scheduler);
+
+/* In gather; under the lock, which a pump gives up meanwhile. */
+void     aiopool_gather_new_order          (AiopoolScheduler      *self,
+                                            AiopoolJob            *job,
+                                            AiopoolReport         *report);
+void     aiopool_gather_slot_freed         (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer,
+                                            AiopoolReport         *report);
+
+/* In timeouts; under the lock. */
+void     aiopool_timeouts_watch            (AiopoolScheduler      *self,
+                                            AiopoolJob            *job,
+                                            gint64                 when);
+void     aiopool_timeouts_check            (AiopoolScheduler      *self,
+                                            gint64                 now,
+                                            AiopoolReport         *report);
 
 /* In the pump; under the lock, which it gives up meanwhile. */
 void     aiopool_pump_peer                 (AiopoolScheduler      *self,
@@ -110,6 +117,7 @@ void     aiopool_crew_ended_early          (AiopoolScheduler      *self,
                                             const GError          *why,
                                             const char            *last_lines,
                                             AiopoolReport         *report);
+
 extern const AiopoolPeerOwner aiopool_dispatch_peer_owner;
 
 G_END_DECLS

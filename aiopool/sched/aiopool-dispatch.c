@@ -10,11 +10,7 @@
  * A job ends here by claim(), which moves it to SETTLED under the lock and so happens once, whoever
  * comes first: its result, a cancel, its deadline, the end of its worker, the shutdown. */
 
-#define WAKE_USEC     200 /* so much work is worth a wake-up of a worker */
-#define GATHER_USEC   100 /* how long less than that waits for company at most */
-#define NEAR_USEC     300 /* for how long a worker is said to come back at once */
-#define BURST_USEC    20  /* between two submits of a burst */
-#define CANCEL_FORCED 1   /* flag of a CANCEL frame: say so if the function cannot hear it */
+#define CANCEL_FORCED 1 /* flag of a CANCEL frame: say so if the function cannot hear it */
 
 /* @when: monotonic microseconds. */
 void
@@ -27,16 +23,6 @@ aiopool_dispatch_wake_at (AiopoolScheduler *self,
   aiopool_alarm_set (self->alarm, when);
 }
 
-void
-aiopool_dispatch_watch_deadline (AiopoolScheduler *self,
-                                 AiopoolJob       *job,
-                                 gint64            when)
-{
-  aiopool_deadlines_set (&self->deadlines, job, when);
-  if (when > 0)
-    aiopool_dispatch_wake_at (self, when);
-}
-
 /* The job is in no list any more; what came of it goes to @report next. */
 void
 aiopool_dispatch_claim (AiopoolScheduler *self,
@@ -47,107 +33,6 @@ aiopool_dispatch_claim (AiopoolScheduler *self,
   if (job->heap_index != 0)
     aiopool_deadlines_set (&self->deadlines, job, 0);
   report->has_room = TRUE;
-}
-
-static AiopoolPeer *
-find_free (AiopoolScheduler *self)
-{
-  for (guint i = 0; i < self->peers->len; i++)
-    {
-      AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
-      AiopoolWorkerState state = aiopool_peer_get_state (peer);
-
-      if (state == AIOPOOL_WORKER_IDLE)
-        return peer;
-      if (state == AIOPOOL_WORKER_BUSY && self->limits.tasks_per_worker > 1 &&
-          aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (peer)) <
-            self->limits.tasks_per_worker)
-        return peer;
-    }
-  return NULL;
-}
-
-/* A worker that has at most one task, to put another one behind it. */
-static AiopoolPeer *
-find_nearly_free (AiopoolScheduler *self)
-{
-  for (guint i = 0; i < self->peers->len; i++)
-    {
-      AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
-
-      if (aiopool_peer_get_state (peer) == AIOPOOL_WORKER_BUSY &&
-          aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (peer)) < 2)
-        return peer;
-    }
-  return NULL;
-}
-
-/* Whether what waits is less work than it costs to wake a worker, so that it may wait for more. */
-static gboolean
-is_little (AiopoolScheduler *self)
-{
-  AiopoolOrder *order = aiopool_queue_peek (&self->queue);
-  gint64 run_time = order != NULL ? order->function->run_time : -1;
-
-  return run_time >= 0 && self->state == AIOPOOL_SCHEDULER_OPEN &&
-         (run_time + 1) * self->queue.n_orders <= WAKE_USEC;
-}
-
-/* Whether somebody submits one task after the other, and the next is to come at once. */
-static gboolean
-is_bursting (AiopoolScheduler *self,
-             gint64            now)
-{
-  return self->submit_gap < BURST_USEC && now - self->last_submit < BURST_USEC;
-}
-
-/* Whether a worker that took its tasks just now will come back for more at once. */
-static gboolean
-is_taker_near (AiopoolScheduler *self,
-               gint64            now)
-{
-  for (guint i = 0; i < self->peers->len; i++)
-    {
-      AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
-      AiopoolOrder *first = aiopool_outbound_get_first (aiopool_peer_get_outbound (peer));
-
-      if (aiopool_peer_get_state (peer) == AIOPOOL_WORKER_BUSY && first != NULL &&
-          now - first->sent < NEAR_USEC)
-        return TRUE;
-    }
-  return FALSE;
-}
-
-/* What waits for company does not wait for long. */
-static void
-balance_soon (AiopoolScheduler *self,
-              gint64            now)
-{
-  if (self->balance_at > 0)
-    return;
-  self->balance_at = now + GATHER_USEC;
-  aiopool_dispatch_wake_at (self, self->balance_at);
-}
-
-/* @job was put into the queue by a submit. */
-void
-aiopool_dispatch_new_order (AiopoolScheduler *self,
-                            AiopoolJob       *job,
-                            AiopoolReport    *report)
-{
-  AiopoolPeer *peer = find_free (self);
-  gint64 now = job->submitted;
-
-  self->submit_gap = now - self->last_submit;
-  self->last_submit = now;
-  if (is_little (self) && (is_bursting (self, now) || is_taker_near (self, now)))
-    balance_soon (self, now);
-  else if (peer != NULL)
-    aiopool_pump_peer (self, peer, report);
-  else if (aiopool_crew_count_alive (self) < self->limits.max_workers)
-    aiopool_crew_hire (self);
-  else if ((peer = find_nearly_free (self)) != NULL)
-    aiopool_pump_peer (self, peer, report);
 }
 
 /* Closes what is not needed any more, and reports the end. */
@@ -170,40 +55,6 @@ aiopool_dispatch_check_closing (AiopoolScheduler *self,
   report->has_closed = TRUE;
 }
 
-static gboolean
-is_all_idle (AiopoolScheduler *self)
-{
-  for (guint i = 0; i < self->peers->len; i++)
-    {
-      if (aiopool_peer_get_state (g_ptr_array_index (self->peers, i)) == AIOPOOL_WORKER_BUSY)
-        return FALSE;
-    }
-  return self->queue.n_orders == 0;
-}
-
-/* @peer has room for something else. */
-void
-aiopool_dispatch_slot_freed (AiopoolScheduler *self,
-                             AiopoolPeer      *peer,
-                             AiopoolReport    *report)
-{
-  gint64 now = g_get_monotonic_time ();
-
-  if (is_little (self) && is_bursting (self, now))
-    balance_soon (self, now);
-  else
-    aiopool_pump_peer (self, peer, report);
-  if (aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (peer)) == 0)
-    aiopool_peer_set_busy (peer, FALSE);
-  if (aiopool_peer_get_state (peer) != AIOPOOL_WORKER_IDLE)
-    return;
-  if (is_all_idle (self))
-    self->epoch++;
-  else
-    aiopool_pump_balance (self, report);
-  aiopool_crew_watch_idle (self, peer);
-}
-
 /* Settles a running job now, and has its worker stop running it by all means. */
 void
 aiopool_dispatch_abandon_running (AiopoolScheduler *self,
@@ -220,111 +71,6 @@ aiopool_dispatch_abandon_running (AiopoolScheduler *self,
   aiopool_control_send (aiopool_peer_get_control (peer), AIOPOOL_FRAME_CANCEL, CANCEL_FORCED, id,
                         0);
   aiopool_peer_escalate (peer, id);
-}
-
-static void
-time_out (AiopoolScheduler *self,
-          AiopoolJob       *job,
-          AiopoolReport    *report)
-{
-  const AiopoolSpec *spec = job->order.spec;
-
-  aiopool_dispatch_abandon_running (self, job,
-                                    g_error_new (AIOPOOL_TASK_ERROR,
-                                                 AIOPOOL_TASK_ERROR_TIMED_OUT,
-                                                 "Task '%s' ran longer than its timeout of %g "
-                                                 "seconds", spec->function,
-                                                 (double) spec->options->timeout / G_USEC_PER_SEC),
-                                    report);
-}
-
-static void
-time_out_queued (AiopoolScheduler *self,
-                 AiopoolJob       *job,
-                 AiopoolReport    *report)
-{
-  const AiopoolSpec *spec = job->order.spec;
-
-  aiopool_dispatch_claim (self, job, report);
-  aiopool_report_error (report, job,
-                        g_error_new (AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_QUEUE_TIMED_OUT,
-                                     "Task '%s' waited longer than its queue timeout of %g "
-                                     "seconds", spec->function,
-                                     (double) spec->options->queue_timeout / G_USEC_PER_SEC),
-                        0);
-}
-
-/* A job with a worker: its timeout counts from the start, which the status page tells. */
-static void
-check_sent (AiopoolScheduler *self,
-            AiopoolJob       *job,
-            gint64            now,
-            AiopoolReport    *report)
-{
-  const AiopoolSpecOptions *options = job->order.spec->options;
-  AiopoolPeer *peer = job->order.peer;
-  gint64 queue_end = options->queue_timeout > 0 ? job->submitted + options->queue_timeout
-                                                : G_MAXINT64;
-  gint64 claimed, end;
-
-  if (!aiopool_status_page_is_started (aiopool_peer_get_page (peer), job->order.id, &claimed))
-    {
-      if (now >= queue_end &&
-          aiopool_outbound_revoke (aiopool_peer_get_outbound (peer), &job->order))
-        {
-          time_out_queued (self, job, report);
-          aiopool_dispatch_slot_freed (self, peer, report);
-          return;
-        }
-      end = MIN (queue_end > now ? queue_end : G_MAXINT64,
-                 options->timeout > 0 ? now + options->timeout : G_MAXINT64);
-    }
-  else if (options->timeout == 0)
-    return;
-  else
-    {
-      end = aiopool_scheduler_started_at (job, claimed, now) + options->timeout;
-      if (now >= end)
-        {
-          time_out (self, job, report);
-          return;
-        }
-    }
-  aiopool_dispatch_watch_deadline (self, job, end != G_MAXINT64 ? end : 0);
-}
-
-/* A job that was taken back from a worker may still have the deadline that it had there. */
-static void
-check_queued (AiopoolScheduler *self,
-              AiopoolJob       *job,
-              gint64            now,
-              AiopoolReport    *report)
-{
-  gint64 queue_timeout = job->order.spec->options->queue_timeout;
-
-  if (queue_timeout > 0 && now >= job->submitted + queue_timeout)
-    {
-      aiopool_queue_remove (&self->queue, &job->order);
-      time_out_queued (self, job, report);
-    }
-  else if (queue_timeout > 0)
-    aiopool_dispatch_watch_deadline (self, job, job->submitted + queue_timeout);
-}
-
-static void
-check_deadlines (AiopoolScheduler *self,
-                 gint64            now,
-                 AiopoolReport    *report)
-{
-  AiopoolJob *job;
-
-  while ((job = aiopool_deadlines_pop (&self->deadlines, now)) != NULL)
-    {
-      if (job->state == AIOPOOL_JOB_SENT)
-        check_sent (self, job, now, report);
-      else if (job->state == AIOPOOL_JOB_QUEUED)
-        check_queued (self, job, now, report);
-    }
 }
 
 static void
@@ -351,7 +97,7 @@ aiopool_dispatch_on_alarm (gpointer scheduler)
 
   g_mutex_lock (&self->lock);
   self->alarm_at = -1;
-  check_deadlines (self, now, &report);
+  aiopool_timeouts_check (self, now, &report);
   if (self->idle_check_at > 0 && self->idle_check_at <= now)
     aiopool_crew_care_for_idle (self, now);
   if (self->balance_at > 0 && self->balance_at <= now)
@@ -473,7 +219,7 @@ on_events (gpointer      owner,
       if (!take_event (self, peer, &events[i], now, &report))
         break;
     }
-  aiopool_dispatch_slot_freed (self, peer, &report);
+  aiopool_gather_slot_freed (self, peer, &report);
   aiopool_dispatch_check_closing (self, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   if (i < n_events)
@@ -493,7 +239,7 @@ on_ready (gpointer     owner,
   g_mutex_lock (&self->lock);
   self->n_failed_starts = 0;
   self->spawn_after = 0;
-  aiopool_dispatch_slot_freed (self, peer, &report);
+  aiopool_gather_slot_freed (self, peer, &report);
   if (self->queue.n_orders > 0)
     aiopool_crew_hire (self);
   aiopool_dispatch_check_closing (self, &report);
@@ -584,7 +330,7 @@ recover (AiopoolScheduler *self,
     }
   aiopool_job_set_state (job, AIOPOOL_JOB_QUEUED);
   aiopool_queue_push_front (&self->queue, order);
-  aiopool_dispatch_watch_deadline (self, job,
+  aiopool_timeouts_watch (self, job,
                                    order->spec->options->queue_timeout > 0
                                      ? job->submitted + order->spec->options->queue_timeout
                                      : 0);

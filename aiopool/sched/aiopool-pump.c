@@ -97,7 +97,7 @@ fill (AiopoolScheduler *self,
       aiopool_job_set_state (job, AIOPOOL_JOB_SENT);
       order->peer = peer;
       if (job->heap_index != 0 || order->spec->options->timeout > 0)
-        aiopool_dispatch_watch_deadline (self, job, first_deadline (job, now));
+        aiopool_timeouts_watch (self, job, first_deadline (job, now));
       if (aiopool_outbound_add (outbound, order, now))
         g_atomic_int_inc (&job->holds);
       report->has_room = TRUE;
@@ -121,7 +121,7 @@ fail_copied (AiopoolScheduler *self,
     }
   aiopool_dispatch_claim (self, job, report);
   aiopool_report_error (report, job, error, 0);
-  aiopool_dispatch_slot_freed (self, peer, report);
+  aiopool_gather_slot_freed (self, peer, report);
   aiopool_dispatch_check_closing (self, report);
 }
 

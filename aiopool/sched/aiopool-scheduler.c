@@ -238,8 +238,8 @@ aiopool_scheduler_submit (AiopoolScheduler  *self,
   aiopool_job_set_state (job, AIOPOOL_JOB_QUEUED);
   aiopool_queue_push (&self->queue, &job->order);
   if (spec->options->queue_timeout > 0)
-    aiopool_dispatch_watch_deadline (self, job, job->submitted + spec->options->queue_timeout);
-  aiopool_dispatch_new_order (self, job, &report);
+    aiopool_timeouts_watch (self, job, job->submitted + spec->options->queue_timeout);
+  aiopool_gather_new_order (self, job, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   return TRUE;
 }
@@ -285,7 +285,7 @@ cancel_unstarted (AiopoolScheduler *self,
   aiopool_dispatch_claim (self, job, report);
   aiopool_report_error (report, job, cancelled_error (" before it started"), 0);
   if (peer != NULL)
-    aiopool_dispatch_slot_freed (self, peer, report);
+    aiopool_gather_slot_freed (self, peer, report);
   return TRUE;
 }
 

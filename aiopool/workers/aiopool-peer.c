@@ -8,6 +8,7 @@
 #include "aiopool/base/aiopool-fd-private.h"
 #include "aiopool/wire/aiopool-channel-private.h"
 #include "aiopool/wire/aiopool-segment-private.h"
+#include "aiopool/workers/aiopool-countdown-private.h"
 #include "aiopool/workers/aiopool-inbound-private.h"
 #include "aiopool/workers/aiopool-stderr-private.h"
 
@@ -31,13 +32,6 @@
  * Threads: the engine's, but for what the header says. The scheduler's lock guards the state, the
  * pump flags, the escalations and the outbound's orders; only set_state() writes the state. */
 
-typedef struct
-{
-  guint64 id;
-  gint64  term_at; /* monotonic microseconds, 0 once done */
-  gint64  kill_at;
-} Escalation;
-
 struct _AiopoolPeer
 {
   int                     ref_count; /* atomic */
@@ -59,16 +53,12 @@ struct _AiopoolPeer
   AiopoolControl         *control;   /* (owned) */
   AiopoolOutbound        *outbound;  /* (owned) */
   AiopoolInbound         *inbound;   /* (owned) */
-  AiopoolAlarm           *alarm;     /* (owned) */
   GError                 *failure;   /* (owned) (nullable): why it is being killed; engine only */
   int                     is_gone;   /* atomic: the process was reaped */
   gboolean                was_killed; /* by a signal, and not for a failure; engine only */
 
-  gint64                  start_by;  /* under lock: 0 for none */
-  gint64                  term_at;
-  gint64                  kill_at;
-  GArray                 *escalations; /* (owned) of Escalation; under lock */
-  gboolean                is_pumping;  /* under lock: a thread is in the outbound's flush */
+  AiopoolCountdown        countdown;  /* under lock */
+  gboolean                is_pumping; /* under lock: a thread is in the outbound's flush */
   gboolean                pump_again;
   guint                   n_done;
   gint64                  idle_since;
@@ -123,60 +113,6 @@ end_group (AiopoolPeer *self)
 }
 
 static void
-earliest (gint64 *when,
-          gint64  other)
-{
-  if (other > 0 && (*when < 0 || other < *when))
-    *when = other;
-}
-
-static void
-arm (AiopoolPeer *self)
-{
-  gint64 when = -1;
-
-  earliest (&when, self->start_by);
-  earliest (&when, self->term_at);
-  earliest (&when, self->kill_at);
-  for (guint i = 0; i < self->escalations->len; i++)
-    {
-      Escalation *escalation = &g_array_index (self->escalations, Escalation, i);
-
-      earliest (&when, escalation->term_at);
-      earliest (&when, escalation->kill_at);
-    }
-  aiopool_alarm_set (self->alarm, when);
-}
-
-static gboolean
-take_due (gint64 *when,
-          gint64  now)
-{
-  if (*when == 0 || *when > now)
-    return FALSE;
-  *when = 0;
-  return TRUE;
-}
-
-/* Which signal is due; SIGKILL before SIGTERM. */
-static int
-due_signal (AiopoolPeer *self,
-            gint64       now)
-{
-  gboolean is_term = take_due (&self->term_at, now);
-  gboolean is_kill = take_due (&self->kill_at, now);
-
-  for (guint i = 0; i < self->escalations->len; i++)
-    {
-      Escalation *escalation = &g_array_index (self->escalations, Escalation, i);
-
-      is_term |= take_due (&escalation->term_at, now);
-      is_kill |= take_due (&escalation->kill_at, now);
-    }
-  return is_kill ? SIGKILL : is_term ? SIGTERM : 0;
-}
-
-static void
 on_alarm (gpointer owner)
 {
   AiopoolPeer *self = owner;
@@ -185,9 +121,7 @@ on_alarm (gpointer owner)
   int number;
 
   g_mutex_lock (self->lock);
-  is_late = take_due (&self->start_by, now);
-  number = due_signal (self, now);
-  arm (self);
+  number = aiopool_countdown_take_due (&self->countdown, now, &is_late);
   g_mutex_unlock (self->lock);
   if (is_late)
     aiopool_peer_fail (self, AIOPOOL_POOL_ERROR_START_TIMED_OUT,
@@ -214,7 +148,7 @@ aiopool_peer_fail (AiopoolPeer *self,
   has_started = self->state != AIOPOOL_WORKER_STARTING;
   if (self->state != AIOPOOL_WORKER_DEAD)
     set_state (self, AIOPOOL_WORKER_CLOSING);
-  self->start_by = 0;
+  aiopool_countdown_set_start (&self->countdown, 0);
   g_mutex_unlock (self->lock);
   va_start (arguments, format);
   self->failure = g_error_new_valist (has_started ? AIOPOOL_TASK_ERROR : AIOPOOL_POOL_ERROR, code,
@@ -248,8 +182,7 @@ on_hello (gpointer                   owner,
   is_ready = self->state == AIOPOOL_WORKER_STARTING;
   if (is_ready)
     set_state (self, AIOPOOL_WORKER_IDLE);
-  self->start_by = 0;
-  arm (self);
+  aiopool_countdown_set_start (&self->countdown, 0);
   g_mutex_unlock (self->lock);
   if (is_ready)
     self->owner_class->ready (self->owner, self);
@@ -412,9 +345,7 @@ on_process_ended (GObject      *object,
   g_mutex_lock (self->lock);
   was_starting = self->state == AIOPOOL_WORKER_STARTING;
   set_state (self, AIOPOOL_WORKER_DEAD);
-  self->start_by = self->term_at = self->kill_at = 0;
-  g_array_set_size (self->escalations, 0);
-  arm (self);
+  aiopool_countdown_stop (&self->countdown);
   g_mutex_unlock (self->lock);
   why = describe_end (self, was_starting);
   last_lines = aiopool_stderr_dup_tail (self->standard_error, 10);
@@ -502,8 +433,8 @@ watch_process (AiopoolPeer *self)
   self->pid = identifier != NULL ? atoi (identifier) : 0;
   aiopool_watch_add (&self->data_watch, self->data_fd, EPOLLIN);
   if (self->limits.start_timeout > 0)
-    self->start_by = g_get_monotonic_time () + self->limits.start_timeout;
-  arm (self);
+    aiopool_countdown_set_start (&self->countdown,
+                                 g_get_monotonic_time () + self->limits.start_timeout);
   g_subprocess_wait_async (self->process, NULL, on_process_ended, aiopool_peer_ref (self));
   g_debug ("worker %u (%d): started", self->number, self->pid);
 }
@@ -530,8 +461,7 @@ aiopool_peer_start (AiopoolLauncher         *launcher,
   self->is_trusted = aiopool_launcher_get_trusted (launcher);
   self->nonce = (guint64) g_random_int () << 32 | g_random_int ();
   self->data_fd = -1;
-  self->escalations = g_array_new (FALSE, FALSE, sizeof (Escalation));
-  self->alarm = aiopool_alarm_new (on_alarm, self);
+  aiopool_countdown_init (&self->countdown, on_alarm, self);
   aiopool_watch_init (&self->data_watch, on_data, self);
   if (open_all (self, &fds, error) && aiopool_launcher_check_descriptors (fds.data, error))
     {
@@ -555,7 +485,7 @@ peer_free (gpointer data)
   AiopoolPeer *self = data;
 
   aiopool_watch_remove (&self->data_watch);
-  aiopool_alarm_free (self->alarm);
+  aiopool_countdown_clear (&self->countdown);
   g_clear_pointer (&self->inbound, aiopool_inbound_free);
   g_clear_pointer (&self->outbound, aiopool_outbound_free);
   g_clear_pointer (&self->control, aiopool_control_free);
@@ -563,7 +493,6 @@ peer_free (gpointer data)
   g_clear_pointer (&self->page, aiopool_status_page_free);
   g_clear_object (&self->process);
   g_clear_error (&self->failure);
-  g_array_unref (self->escalations);
   aiopool_clear_fd (&self->data_fd);
   g_free (self);
 }
@@ -664,10 +593,8 @@ aiopool_peer_close (AiopoolPeer *self)
     return;
   set_state (self, AIOPOOL_WORKER_CLOSING);
   shutdown (self->data_fd, SHUT_WR);
-  self->start_by = 0;
-  self->term_at = now + self->limits.grace_period;
-  self->kill_at = now + 2 * self->limits.grace_period;
-  arm (self);
+  aiopool_countdown_set_end (&self->countdown, now + self->limits.grace_period,
+                             now + 2 * self->limits.grace_period);
 }
 
 /* Makes a worker go, whatever it does. */
@@ -678,9 +605,8 @@ aiopool_peer_terminate (AiopoolPeer *self)
     return;
   set_state (self, AIOPOOL_WORKER_CLOSING);
   shutdown (self->data_fd, SHUT_WR);
-  self->start_by = self->term_at = 0;
-  self->kill_at = g_get_monotonic_time () + self->limits.grace_period;
-  arm (self);
+  aiopool_countdown_set_end (&self->countdown, 0,
+                             g_get_monotonic_time () + self->limits.grace_period);
   send_signal (self, SIGTERM);
 }
 
@@ -690,11 +616,9 @@ aiopool_peer_escalate (AiopoolPeer *self,
                        guint64      id)
 {
   gint64 now = g_get_monotonic_time ();
-  Escalation escalation = { id, now + self->limits.grace_period / 2,
-                            now + self->limits.grace_period };
 
-  g_array_append_val (self->escalations, escalation);
-  arm (self);
+  aiopool_countdown_add_task (&self->countdown, id, now + self->limits.grace_period / 2,
+                              now + self->limits.grace_period);
 }
 
 /* The task with @id is over. */
@@ -702,15 +626,7 @@ void
 aiopool_peer_settle_down (AiopoolPeer *self,
                           guint64      id)
 {
-  guint old = self->escalations->len;
-
-  for (guint i = old; i > 0; i--)
-    {
-      if (g_array_index (self->escalations, Escalation, i - 1).id == id)
-        g_array_remove_index_fast (self->escalations, i - 1);
-    }
-  if (self->escalations->len != old)
-    arm (self);
+  aiopool_countdown_remove_task (&self->countdown, id);
 }
 
 guint
