@@ -91,9 +91,9 @@ def include_lines_name_the_room(tree):
 
 def the_program_uses_the_public_header(tree):
     for path, number, room, quote, target in tree.includes():
-        if room not in OUTSIDE or not target.startswith("aiopool"):
+        if room not in OUTSIDE or (quote, target) in (("<", UMBRELLA), ('"', "config.h")):
             continue
-        if (quote, target) != ("<", UMBRELLA) and room_of(target) != room:
+        if (quote == '"' or target.startswith("aiopool")) and room_of(target) != room:
             yield path, number, f"{room} may include <{UMBRELLA}>, not {target}"
 
 
@@ -181,6 +181,7 @@ BAD_FILES = [
     (include_lines_name_the_room, "aiopool/api/x.c", 2, "#include <aiopool/api/aiopool-a.h>\n"),
     (the_program_uses_the_public_header, "aiopool/cli/x.c", 2, '#include "aiopool/base/b.h"\n'),
     (the_program_uses_the_public_header, "aiopool/cli/x.c", 2, '#include "aiopool/aiopool.h"\n'),
+    (the_program_uses_the_public_header, "aiopool/cli/x.c", 2, '#include "../base/b.h"\n'),
     (the_library_does_not_use_the_umbrella, "aiopool/api/x.c", 2, "#include <aiopool/aiopool.h>\n"),
     (the_library_does_not_use_the_umbrella, "aiopool/wire/x.h", 2,
      '#include "aiopool/aiopool.h"\n'),

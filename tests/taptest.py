@@ -9,6 +9,7 @@ class TapResult(unittest.TestResult):
     def __init__(self):
         super().__init__()
         self.n_reported = 0
+        self.tests_with_bad_parts = set()
 
     def report(self, test, word, comment=""):
         self.n_reported += 1
@@ -32,6 +33,20 @@ class TapResult(unittest.TestResult):
         super().addError(test, err)
         self.report(test, "not ok")
         self.explain(self.errors[-1][1])
+
+    def addSubTest(self, test, subtest, err):
+        """Each part that fails is explained; the test fails once."""
+        super().addSubTest(test, subtest, err)
+        if err is None:
+            return
+        is_failure = issubclass(err[0], test.failureException)
+        self.explain((self.failures if is_failure else self.errors)[-1][1])
+        self.tests_with_bad_parts.add(test)
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        if test in self.tests_with_bad_parts:
+            self.report(test, "not ok")
 
     @staticmethod
     def explain(text):

@@ -26,7 +26,7 @@
 
 typedef struct
 {
-  AiopoolRoom room; /* for those who wait until a task is taken */
+  AiopoolRoom *room; /* (owned): for those who wait until a task is taken */
 } AiopoolExecutorPrivate;
 
 enum
@@ -46,13 +46,13 @@ get_room (AiopoolExecutor *self)
 {
   AiopoolExecutorPrivate *priv = aiopool_executor_get_instance_private (self);
 
-  return &priv->room;
+  return priv->room;
 }
 
 static void
 aiopool_executor_finalize (GObject *object)
 {
-  aiopool_room_clear (get_room (AIOPOOL_EXECUTOR (object)));
+  aiopool_room_unref (get_room (AIOPOOL_EXECUTOR (object)));
   G_OBJECT_CLASS (aiopool_executor_parent_class)->finalize (object);
 }
 
@@ -111,7 +111,9 @@ aiopool_executor_class_init (AiopoolExecutorClass *klass)
 static void
 aiopool_executor_init (AiopoolExecutor *self)
 {
-  aiopool_room_init (get_room (self));
+  AiopoolExecutorPrivate *priv = aiopool_executor_get_instance_private (self);
+
+  priv->room = aiopool_room_new ();
 }
 
 /* A subclass in another language may raise, which arrives as no future and no error. */
@@ -160,7 +162,11 @@ is_full (const GError *error)
  * Fails with %AIOPOOL_POOL_ERROR_CLOSED after a shutdown, with %AIOPOOL_POOL_ERROR_FULL if as many
  * tasks wait as may, with %AIOPOOL_POOL_ERROR_BROKEN, %AIOPOOL_POOL_ERROR_FORKED,
  * %AIOPOOL_POOL_ERROR_NOT_A_WORKER or %AIOPOOL_POOL_ERROR_START_FAILED if the executor cannot work
- * at all, and with %G_IO_ERROR_CANCELLED if @cancellable is cancelled already.
+ * at all, with %AIOPOOL_TASK_ERROR_UNKNOWN_FUNCTION if the name of the function is empty or has
+ * more than 4096 bytes, with %AIOPOOL_TASK_ERROR_TOO_LARGE if the keywords have more than 4 MiB,
+ * with %AIOPOOL_TASK_ERROR_NOT_SUPPORTED or %AIOPOOL_TASK_ERROR_FAILED if the executor, one of your
+ * own, takes no tasks or gives neither a future nor an error, and with %G_IO_ERROR_CANCELLED if
+ * @cancellable is cancelled already.
  *
  * Returns: (transfer full): the future of the task
  *
@@ -232,6 +238,41 @@ submit_waiting (gpointer        executor,
 
 static const AiopoolRoomOwner room_owner = { submit_waiting, complete_with };
 
+typedef struct
+{
+  GTask  *completion; /* (owned) */
+  GError *error;      /* (owned) */
+} Refusal;
+
+static gboolean
+on_refused (gpointer data)
+{
+  Refusal *refusal = data;
+
+  g_task_return_error (refusal->completion, refusal->error);
+  g_object_unref (refusal->completion);
+  g_free (refusal);
+  return G_SOURCE_REMOVE;
+}
+
+/* Not now, in the call that submits: a GTask of the caller's may be older than this iteration of
+ * the context and would call back at once. Takes @error. */
+static void
+return_error_later (GTask  *completion,
+                    GError *error)
+{
+  GSource *source = g_idle_source_new ();
+  Refusal *refusal = g_new (Refusal, 1);
+
+  refusal->completion = g_object_ref (completion);
+  refusal->error = error;
+  g_source_set_priority (source, g_task_get_priority (completion));
+  g_source_set_static_name (source, "[aiopool] refused task");
+  g_source_set_callback (source, on_refused, refusal, NULL);
+  g_source_attach (source, g_task_get_context (completion));
+  g_source_unref (source);
+}
+
 /* Those who came earlier go first. */
 static void
 start (AiopoolExecutor *self,
@@ -244,7 +285,9 @@ start (AiopoolExecutor *self,
 
   if (!aiopool_room_is_awaited (get_room (self)))
     future = submit (self, task, g_task_get_cancellable (completion), &error);
-  if (future == NULL && (error == NULL || is_full (error)))
+  if (future == NULL && error != NULL && !is_full (error))
+    return_error_later (completion, error);
+  else if (future == NULL)
     {
       g_clear_error (&error);
       aiopool_room_wait (get_room (self), &room_owner, self, task, completion, wants_future);

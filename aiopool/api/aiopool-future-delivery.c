@@ -102,14 +102,17 @@ aiopool_future_free_extra (AiopoolFutureExtra *extra)
   g_free (extra);
 }
 
-static void
-disconnect_cancellable (AiopoolFuture *self)
+/* Returns whether it is private. */
+static gboolean
+mark_delivered (AiopoolFuture *self)
 {
   GCancellable *cancellable = NULL;
   gulong id = 0;
+  gboolean is_private;
 
   aiopool_future_lock (self);
   self->is_delivered = TRUE;
+  is_private = self->is_private;
   if (self->extra != NULL)
     {
       cancellable = g_steal_pointer (&self->extra->cancellable);
@@ -119,6 +122,7 @@ disconnect_cancellable (AiopoolFuture *self)
   if (cancellable != NULL)
     g_signal_handler_disconnect (cancellable, id);
   g_clear_object (&cancellable);
+  return is_private;
 }
 
 /* At home: the last that happens to a future. */
@@ -127,8 +131,7 @@ deliver_end (AiopoolLetter *letter)
 {
   AiopoolFuture *self = future_of_letter (letter);
 
-  disconnect_cancellable (self);
-  if (!self->is_private)
+  if (!mark_delivered (self))
     {
       g_signal_emit (self, signals[SIGNAL_DONE], 0);
       g_object_notify (G_OBJECT (self), "state");
@@ -136,20 +139,31 @@ deliver_end (AiopoolLetter *letter)
   g_object_unref (self);
 }
 
+/* Whether the end calls nobody at home; it does if nobody is known to wait elsewhere either. */
+static gboolean
+calls_nobody (AiopoolFuture *self,
+              gboolean       is_awaited)
+{
+  static gsize notify_id;
+  gboolean has_news, is_private;
+
+  aiopool_future_lock (self);
+  has_news = self->extra != NULL && self->extra->has_news;
+  is_private = self->is_private;
+  is_awaited |= self->n_waiters > 0;
+  aiopool_future_unlock (self);
+  if (is_private || has_news || !is_awaited)
+    return is_private && !has_news;
+  if (g_once_init_enter (&notify_id))
+    g_once_init_leave (&notify_id, g_signal_lookup ("notify", G_TYPE_OBJECT));
+  return !g_signal_has_handler_pending (self, signals[SIGNAL_DONE], 0, TRUE) &&
+         !g_signal_has_handler_pending (self, (guint) notify_id, 0, TRUE);
+}
+
 static gboolean
 is_end_quiet (AiopoolLetter *letter)
 {
-  AiopoolFuture *self = future_of_letter (letter);
-  static guint notify_id;
-
-  if (self->extra != NULL && self->extra->has_news)
-    return FALSE;
-  if (self->is_private)
-    return TRUE;
-  if (notify_id == 0)
-    notify_id = g_signal_lookup ("notify", G_TYPE_OBJECT);
-  return !g_signal_has_handler_pending (self, signals[SIGNAL_DONE], 0, TRUE) &&
-         !g_signal_has_handler_pending (self, notify_id, 0, TRUE);
+  return calls_nobody (future_of_letter (letter), TRUE);
 }
 
 static const AiopoolLetterKind end_kind = { deliver_end, is_end_quiet };
@@ -160,8 +174,7 @@ post_end (AiopoolFuture    *self,
           AiopoolPostBatch *batch)
 {
   self->letter.kind = &end_kind;
-  aiopool_post_batch_add (batch, self->home, &self->letter,
-                          self->is_private || self->n_waiters > 0);
+  aiopool_post_batch_add (batch, self->home, &self->letter, calls_nobody (self, FALSE));
 }
 
 static void
@@ -202,12 +215,12 @@ take_outcome (AiopoolFuture  *self,
   self->extra->fds = g_steal_pointer (&outcome->fds);
   if (value != NULL)
     {
-      g_value_init (&self->extra->value, G_VALUE_TYPE (value));
-      g_value_copy (value, &self->extra->value);
+      self->extra->value = *value;
+      *value = (GValue) G_VALUE_INIT;
     }
 }
 
-/* FALSE if it was settled before: only a promise can be. Takes what @outcome owns. */
+/* FALSE if it was settled before: only a promise can be. Takes what @outcome owns, and @value. */
 static gboolean
 settle (AiopoolFuture    *self,
         AiopoolOutcome   *outcome,

@@ -50,7 +50,7 @@ struct _AiopoolFuture
   int                 state;    /* atomic; only settle() writes it, and start() of a promise */
   int                 bits;     /* the lock */
   guint16             n_waiters; /* under the lock: threads that block */
-  guint8              is_private; /* nobody but us has it: no signals */
+  guint8              is_private; /* under the lock: nobody but us has it, so no signals */
   guint8              is_delivered; /* under the lock */
 };
 

@@ -5,6 +5,8 @@
 
 #include "aiopool/base/aiopool-error.h"
 
+#include <unistd.h>
+
 /* Threads that block on futures park in a few slots that all futures share: a future needs no
  * condition of its own, and what a waiter sleeps on outlives it. The one who settles a future wakes
  * its slot only if somebody waits for that future.
@@ -105,6 +107,8 @@ aiopool_future_park (AiopoolFuture *self,
   if (aiopool_future_has_ended (self))
     return TRUE;
   debt = enter (self);
+  if (self->job.scheduler != NULL)
+    aiopool_scheduler_hurry (self->job.scheduler);
   if (debt > 0 && self->job.scheduler != NULL)
     aiopool_scheduler_grant (self->job.scheduler, &self->job, debt);
   if (cancellable != NULL)
@@ -124,12 +128,28 @@ end_for (double timeout)
   return timeout < 0 || end >= (double) (G_MAXINT64 / 2) ? -1 : (gint64) end;
 }
 
-/* Whether this thread is the one that iterates the context which keeps the promise. */
+/* Whether it is for this thread to iterate @context: it does so, or nobody does and it is the one
+ * that this thread has by default. */
+static gboolean
+is_own_context (GMainContext *context)
+{
+  GMainContext *own = g_main_context_get_thread_default ();
+
+  if (g_main_context_is_owner (context))
+    return TRUE;
+  if (own == NULL && gettid () == getpid ())
+    own = g_main_context_default ();
+  if (own != context || !g_main_context_acquire (context))
+    return FALSE;
+  g_main_context_release (context);
+  return TRUE;
+}
+
+/* Whether the promise is kept in a context that this thread has to iterate. */
 static gboolean
 would_block (AiopoolFuture *self)
 {
   g_autoptr (GMainContext) needed = NULL;
-  gboolean is_free;
 
   if (self->job.scheduler != NULL || aiopool_future_has_ended (self))
     return FALSE;
@@ -137,12 +157,7 @@ would_block (AiopoolFuture *self)
   if (self->extra->needed != NULL)
     needed = g_main_context_ref (self->extra->needed);
   aiopool_future_unlock (self);
-  if (needed == NULL)
-    return FALSE;
-  is_free = g_main_context_acquire (needed);
-  if (is_free)
-    g_main_context_release (needed);
-  return is_free;
+  return needed != NULL && is_own_context (needed);
 }
 
 /**
@@ -220,7 +235,8 @@ aiopool_future_collect (AiopoolFuture *self,
 typedef struct
 {
   GSource *cancel_source; /* (owned) (nullable) */
-  guint    listener;
+  guint    listener;      /* atomic: 0 while it is not known */
+  int      was_cancelled; /* atomic */
 } Collection;
 
 static void
@@ -257,6 +273,18 @@ on_collect_done (AiopoolFuture *self,
   return_collected (task, self);
 }
 
+/* By both who may come last: who was cancelled, and who made the listener known. */
+static void
+end_if_cancelled (GTask *task)
+{
+  Collection *collection = g_task_get_task_data (task);
+  guint listener = (guint) g_atomic_int_get (&collection->listener);
+
+  if (listener != 0 && g_atomic_int_get (&collection->was_cancelled) &&
+      aiopool_future_unlisten (g_task_get_source_object (task), listener))
+    g_task_return_error_if_cancelled (task);
+}
+
 static gboolean
 on_collect_cancelled (GCancellable *cancellable,
                       gpointer      user_data)
@@ -264,8 +292,8 @@ on_collect_cancelled (GCancellable *cancellable,
   g_autoptr (GTask) task = g_object_ref (user_data);
   Collection *collection = g_task_get_task_data (task);
 
-  if (aiopool_future_unlisten (g_task_get_source_object (task), collection->listener))
-    g_task_return_error_if_cancelled (task);
+  g_atomic_int_set (&collection->was_cancelled, TRUE);
+  end_if_cancelled (task);
   return G_SOURCE_REMOVE;
 }
 
@@ -290,6 +318,7 @@ aiopool_future_collect_async (AiopoolFuture       *self,
 {
   g_autoptr (GTask) task = NULL;
   Collection *collection;
+  guint listener;
 
   g_return_if_fail (AIOPOOL_IS_FUTURE (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
@@ -305,8 +334,10 @@ aiopool_future_collect_async (AiopoolFuture       *self,
       g_task_attach_source (task, collection->cancel_source,
                             G_SOURCE_FUNC (on_collect_cancelled));
     }
-  collection->listener = aiopool_future_listen (self, NULL, on_collect_done, g_object_ref (task),
-                                                g_object_unref);
+  listener = aiopool_future_listen (self, NULL, on_collect_done, g_object_ref (task),
+                                    g_object_unref);
+  g_atomic_int_set (&collection->listener, (int) listener);
+  end_if_cancelled (task);
 }
 
 /**

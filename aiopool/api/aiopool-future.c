@@ -261,7 +261,9 @@ aiopool_future_new_promised (AiopoolTask *task)
 void
 aiopool_future_make_private (AiopoolFuture *self)
 {
+  aiopool_future_lock (self);
   self->is_private = self->job.scheduler != NULL;
+  aiopool_future_unlock (self);
 }
 
 /**

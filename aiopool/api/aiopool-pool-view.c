@@ -19,7 +19,9 @@ struct _AiopoolPoolView
   AiopoolMailbox   *home;      /* (owned) */
   GWeakRef          pool;
   AiopoolScheduler *scheduler; /* (owned) */
-  GListStore       *workers;   /* (owned): in the home context */
+  GListStore       *workers;   /* (owned): in the home context, as what follows */
+  gboolean          is_busy;   /* the list is being refreshed */
+  gboolean          is_stale;  /* it has to be again */
 };
 
 static void refresh (AiopoolPoolView *self);
@@ -126,7 +128,7 @@ update_old (AiopoolPoolView *self,
 }
 
 static void
-refresh (AiopoolPoolView *self)
+refresh_once (AiopoolPoolView *self)
 {
   g_autoptr (GArray) list = aiopool_scheduler_list_workers (self->scheduler);
   guint highest = update_old (self, list);
@@ -142,6 +144,22 @@ refresh (AiopoolPoolView *self)
           g_list_store_append (self->workers, worker);
         }
     }
+}
+
+/* Who hears of the change may iterate the context, and come here again. */
+static void
+refresh (AiopoolPoolView *self)
+{
+  self->is_stale = TRUE;
+  if (self->is_busy)
+    return;
+  self->is_busy = TRUE;
+  while (self->is_stale)
+    {
+      self->is_stale = FALSE;
+      refresh_once (self);
+    }
+  self->is_busy = FALSE;
 }
 
 GListModel *

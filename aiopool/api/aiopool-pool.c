@@ -73,7 +73,13 @@ aiopool_pool_submit (AiopoolExecutor *executor,
                      GCancellable    *cancellable,
                      GError         **error)
 {
-  return aiopool_future_submit (AIOPOOL_POOL (executor)->scheduler, task, cancellable, error);
+  AiopoolPool *self = AIOPOOL_POOL (executor);
+
+  if (self->scheduler != NULL)
+    return aiopool_future_submit (self->scheduler, task, cancellable, error);
+  g_set_error_literal (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_CLOSED,
+                       "The pool was disposed");
+  return NULL;
 }
 
 static AiopoolFuture *
@@ -101,7 +107,7 @@ aiopool_pool_begin_shutdown (AiopoolExecutor     *executor,
   if (self->closing == NULL)
     self->closing = aiopool_promise_new (NULL);
   g_set_object (&closing, self->closing);
-  is_closed = self->is_closed;
+  is_closed = self->is_closed || self->scheduler == NULL;
   g_mutex_unlock (&self->lock);
   if (is_closed)
     resolve_closing (closing);

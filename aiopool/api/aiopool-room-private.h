@@ -6,14 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* Who waits until an executor, which was full, takes a task. Embedded in the executor. */
-typedef struct
-{
-  GMutex lock;    /* guards what follows */
-  GCond  changed; /* n_rooms went up, or a cancellable of somebody who blocks was cancelled */
-  guint  n_rooms; /* how often there was room */
-  GQueue waiting; /* of Waiting, each (owned): in the order of their arrival */
-} AiopoolRoom;
+/* Who waits until an executor, which was full, takes a task. */
+typedef struct _AiopoolRoom AiopoolRoom;
 
 /* What an executor does for those who wait. */
 typedef struct
@@ -31,8 +25,8 @@ typedef struct
                         gboolean         wants_future);
 } AiopoolRoomOwner;
 
-void     aiopool_room_init       (AiopoolRoom            *self);
-void     aiopool_room_clear      (AiopoolRoom            *self);
+AiopoolRoom *aiopool_room_new   (void);
+void     aiopool_room_unref      (AiopoolRoom            *self);
 gboolean aiopool_room_is_awaited (AiopoolRoom            *self);
 void     aiopool_room_wait       (AiopoolRoom            *self,
                                   const AiopoolRoomOwner *owner_class,

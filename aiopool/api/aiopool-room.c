@@ -7,40 +7,63 @@
 
 /* Waiting for room, asynchronously in a main context or blocking in a thread.
  *
- * Room goes to those who wait in the order in which they came: only the first is told of it, and
- * when it is through it tells the next. The one lock is taken last of all, and nothing is called
- * under it but the posting of a letter. */
+ * Those who wait stand in a row. One of them is told of room at a time, the first that is not told
+ * already; when it is through it tells the next. One whose turn it is not passes the word on to the
+ * one before it. So they go in the order in which they came, but one whose context is not iterated
+ * keeps nobody.
+ *
+ * The one lock is taken last of all, and nothing is called under it but the posting of a letter. */
 
-/* One that waits without blocking. Its letter makes it try again, in its own context. */
+struct _AiopoolRoom
+{
+  int    ref_count; /* atomic: the executor's, and one for each that waits */
+  GMutex lock;      /* guards what follows */
+  GCond  changed;   /* n_rooms went up, or a cancellable of somebody who blocks was cancelled */
+  guint  n_rooms;   /* how often there was room */
+  GQueue waiting;   /* of Waiting, each (owned): in the order of their arrival */
+};
+
+/* One that waits without blocking. Its letter makes it try again, in its own context. A reference
+ * each for being in the row, for the letter when posted, and for the cancellable. */
 typedef struct
 {
   AiopoolLetter           letter;       /* first */
-  AiopoolRoom            *room;         /* (unowned: the executor's) */
+  int                     ref_count;    /* atomic */
+  AiopoolRoom            *room;         /* (owned) */
   const AiopoolRoomOwner *owner_class;
-  gpointer                executor;     /* (owned) */
+  gpointer                executor;     /* (owned), as the next two until it is over, which is at */
+  AiopoolTask            *task;         /* home, where these references must be dropped */
+  GTask                  *completion;
   AiopoolMailbox         *mailbox;      /* (owned) */
-  AiopoolTask            *task;         /* (owned) */
-  GTask                  *completion;   /* (owned) */
   gulong                  cancel_id;
   gboolean                wants_future; /* rather than the result */
-  gboolean                is_posted;    /* under the lock */
-  gboolean                is_over;      /* in its context: through, and posted once more since */
+  gboolean                is_posted;    /* under the lock, as all that follow */
+  gboolean                is_trying;
+  gboolean                try_again;    /* it was told while it tried */
+  gboolean                is_over;
 } Waiting;
 
-void
-aiopool_room_init (AiopoolRoom *self)
+AiopoolRoom *
+aiopool_room_new (void)
 {
+  AiopoolRoom *self = g_new0 (AiopoolRoom, 1);
+
+  self->ref_count = 1;
   g_mutex_init (&self->lock);
   g_cond_init (&self->changed);
   g_queue_init (&self->waiting);
+  return self;
 }
 
 void
-aiopool_room_clear (AiopoolRoom *self)
+aiopool_room_unref (AiopoolRoom *self)
 {
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
   g_assert (g_queue_is_empty (&self->waiting));
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->changed);
+  g_free (self);
 }
 
 gboolean
@@ -55,77 +78,132 @@ aiopool_room_is_awaited (AiopoolRoom *self)
 }
 
 static void
-waiting_free (Waiting *waiting)
+waiting_unref (gpointer data)
 {
+  Waiting *waiting = data;
+
+  if (!g_atomic_int_dec_and_test (&waiting->ref_count))
+    return;
   aiopool_mailbox_unref (waiting->mailbox);
-  g_object_unref (waiting->task);
-  g_object_unref (waiting->completion);
-  g_object_unref (waiting->executor);
+  aiopool_room_unref (waiting->room);
   g_free (waiting);
 }
 
 static void
 post (Waiting *waiting)
 {
-  if (!waiting->is_posted)
-    {
-      waiting->is_posted = TRUE;
-      aiopool_mailbox_post (waiting->mailbox, &waiting->letter);
-    }
+  if (waiting->is_posted || waiting->is_over)
+    return;
+  waiting->is_posted = TRUE;
+  g_atomic_int_inc (&waiting->ref_count);
+  aiopool_mailbox_post (waiting->mailbox, &waiting->letter);
 }
 
+/* Under the lock. Tells the first who is not told already. */
 static void
-clear_posted (Waiting *waiting)
+tell_first (AiopoolRoom *self)
 {
+  GList *link = self->waiting.head;
+
+  while (link != NULL && (((Waiting *) link->data)->is_posted ||
+                          ((Waiting *) link->data)->is_trying))
+    link = link->next;
+  if (link != NULL)
+    post (link->data);
+}
+
+/* Under the lock. Whether it is the turn of one before @self, who is told: one who is not told
+ * already, or whose letter lies behind this one. */
+static gboolean
+defer (Waiting *self)
+{
+  for (GList *link = self->room->waiting.head; link->data != self; link = link->next)
+    {
+      Waiting *before = link->data;
+
+      if (before->is_trying || (before->is_posted && before->mailbox != self->mailbox))
+        continue;
+      post (before);
+      return TRUE;
+    }
+  return FALSE;
+}
+
+/* The letter was read. TRUE if it is to try now; otherwise it is over, tries already, or it is the
+ * turn of another one, who is told. */
+static gboolean
+begin_try (Waiting *waiting)
+{
+  gboolean result = FALSE;
+
   g_mutex_lock (&waiting->room->lock);
   waiting->is_posted = FALSE;
+  waiting->try_again = waiting->is_trying;
+  if (!waiting->is_over && !waiting->is_trying)
+    result = waiting->is_trying =
+      g_cancellable_is_cancelled (g_task_get_cancellable (waiting->completion)) ||
+      !defer (waiting);
+  g_mutex_unlock (&waiting->room->lock);
+  return result;
+}
+
+/* There was no room: it stays in its place. */
+static void
+stay (Waiting *waiting)
+{
+  g_mutex_lock (&waiting->room->lock);
+  waiting->is_trying = FALSE;
+  if (waiting->try_again)
+    post (waiting);
   g_mutex_unlock (&waiting->room->lock);
 }
 
-/* Takes it out of the list, and gives the next one a try; nobody posts it any more after this. */
+/* It is through, and the next one has a try. */
 static void
 leave (Waiting *waiting)
 {
   AiopoolRoom *self = waiting->room;
-  Waiting *next;
 
   if (waiting->cancel_id != 0)
-    g_cancellable_disconnect (g_task_get_cancellable (waiting->completion), waiting->cancel_id);
+    g_signal_handler_disconnect (g_task_get_cancellable (waiting->completion),
+                                 waiting->cancel_id);
   g_mutex_lock (&self->lock);
   g_queue_remove (&self->waiting, waiting);
-  waiting->is_over = waiting->is_posted;
-  next = g_queue_peek_head (&self->waiting);
-  if (next != NULL)
-    post (next);
+  waiting->is_over = TRUE;
+  tell_first (self);
   g_mutex_unlock (&self->lock);
+  g_object_unref (waiting->task);
+  waiting_unref (waiting);
 }
 
-/* In the context of the one that waits. It stays in its place unless it is through; then it is out
- * of the list before its caller hears of that, who may iterate this context. */
+/* In the context of the one that waits. It is out of the row before its caller hears of that, who
+ * may iterate this context. */
 static void
 deliver (AiopoolLetter *letter)
 {
   Waiting *waiting = (Waiting *) letter;
-  const AiopoolRoomOwner *owner_class = waiting->owner_class;
-  g_autoptr (GObject) executor = g_object_ref (waiting->executor);
-  g_autoptr (GTask) completion = g_object_ref (waiting->completion);
-  gboolean wants_future = waiting->wants_future;
   AiopoolFuture *future = NULL;
   GError *error = NULL;
 
-  if (waiting->is_over)
+  if (begin_try (waiting))
     {
-      waiting_free (waiting);
-      return;
+      const AiopoolRoomOwner *owner_class = waiting->owner_class;
+      GTask *completion = waiting->completion;
+      gpointer executor = waiting->executor;
+      gboolean wants_future = waiting->wants_future;
+
+      if (!owner_class->submit (executor, waiting->task, g_task_get_cancellable (completion),
+                                &future, &error))
+        stay (waiting);
+      else
+        {
+          leave (waiting);
+          owner_class->complete (completion, future, error, wants_future);
+          g_object_unref (completion);
+          g_object_unref (executor);
+        }
     }
-  clear_posted (waiting);
-  if (!owner_class->submit (executor, waiting->task, g_task_get_cancellable (completion), &future,
-                            &error))
-    return;
-  leave (waiting);
-  if (!waiting->is_over)
-    waiting_free (waiting);
-  owner_class->complete (completion, future, error, wants_future);
+  waiting_unref (waiting);
 }
 
 static const AiopoolLetterKind room_kind = { deliver, NULL };
@@ -141,6 +219,13 @@ on_waiting_cancelled (GCancellable *cancellable,
   g_mutex_unlock (&waiting->room->lock);
 }
 
+static void
+drop_connection (gpointer  waiting,
+                 GClosure *closure)
+{
+  waiting_unref (waiting);
+}
+
 /* It is in the list before it tries again, so that no room is missed. */
 void
 aiopool_room_wait (AiopoolRoom            *self,
@@ -154,17 +239,20 @@ aiopool_room_wait (AiopoolRoom            *self,
   Waiting *waiting = g_new0 (Waiting, 1);
 
   waiting->letter.kind = &room_kind;
+  waiting->ref_count = cancellable != NULL ? 2 : 1;
   waiting->room = self;
+  g_atomic_int_inc (&self->ref_count);
   waiting->owner_class = owner_class;
   waiting->executor = g_object_ref (executor);
   waiting->mailbox = aiopool_mailbox_ref (aiopool_mailbox_for (g_task_get_context (completion)));
   waiting->task = g_object_ref (task);
   waiting->completion = g_object_ref (completion);
   waiting->wants_future = wants_future;
-  if (cancellable != NULL)
-    waiting->cancel_id = g_signal_connect (cancellable, "cancelled",
-                                           G_CALLBACK (on_waiting_cancelled), waiting);
   g_mutex_lock (&self->lock);
+  if (cancellable != NULL)
+    waiting->cancel_id = g_signal_connect_data (cancellable, "cancelled",
+                                                G_CALLBACK (on_waiting_cancelled), waiting,
+                                                drop_connection, 0);
   g_queue_push_tail (&self->waiting, waiting);
   post (waiting);
   g_mutex_unlock (&self->lock);
@@ -173,14 +261,10 @@ aiopool_room_wait (AiopoolRoom            *self,
 void
 aiopool_room_notify (AiopoolRoom *self)
 {
-  Waiting *first;
-
   g_mutex_lock (&self->lock);
   self->n_rooms++;
   g_cond_broadcast (&self->changed);
-  first = g_queue_peek_head (&self->waiting);
-  if (first != NULL)
-    post (first);
+  tell_first (self);
   g_mutex_unlock (&self->lock);
 }
 

@@ -6,10 +6,12 @@
 #include "aiopool/base/aiopool-error.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 /* The engine: one thread per process, started with the first pool and alive as long as the
  * process. It reads the channels, keeps the alarms, starts workers and sees them end.
@@ -40,7 +42,8 @@ typedef struct
   int           n_events;
   gint64        next_due; /* microseconds left to the first of the alarms; engine only */
   GSource      *post_source;
-  GMutex        lock;  /* guards posts */
+  GMutex        lock;       /* guards posts */
+  GMutex        watch_lock; /* guards the watches and what the kernel knows of them */
   GArray       *posts; /* (owned) of Post */
   int           has_posts; /* atomic */
 } Engine;
@@ -103,7 +106,7 @@ wait_for_events (int timeout)
   engine.next_due = G_MAXINT64;
   engine.n_events = epoll_pwait2 (engine.epoll_fd, engine.events, EVENTS_PER_WAIT,
                                   timeout >= 0 ? &when : NULL, NULL);
-  if (engine.n_events < 0 && errno == ENOSYS)
+  if (engine.n_events < 0 && errno != EINTR) /* too old a kernel, or a filter that knows it not */
     engine.n_events = epoll_wait (engine.epoll_fd, engine.events, EVENTS_PER_WAIT, timeout);
 }
 
@@ -284,6 +287,19 @@ attach_sources (void)
   attach (engine.post_source, "[aiopool] posts");
 }
 
+/* A descriptor below 3 would be taken for a standard one, by this process and by its children. */
+static void
+occupy_standard_descriptors (void)
+{
+  int fd;
+
+  do
+    fd = open ("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0)
+    close (fd);
+}
+
 static gboolean
 start_thread (GError **error)
 {
@@ -304,6 +320,7 @@ start_once (GError **error)
 
   if (engine.context != NULL)
     return start_thread (error);
+  occupy_standard_descriptors ();
   epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
   if (epoll_fd < 0)
     {
@@ -401,23 +418,32 @@ aiopool_watch_add (AiopoolWatch *self,
   struct epoll_event event = { .events = events, .data.ptr = self };
 
   g_assert (self->fd < 0);
+  g_mutex_lock (&engine.watch_lock);
   self->fd = fd;
   self->events = events;
+  g_mutex_unlock (&engine.watch_lock);
   if (epoll_ctl (engine.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
     g_critical ("Cannot watch descriptor %d: %s", fd, g_strerror (errno));
 }
 
+/* From any thread. What is said last is what holds, here and in the kernel. */
 void
 aiopool_watch_set_events (AiopoolWatch *self,
                           guint32       events)
 {
   struct epoll_event event = { .events = events, .data.ptr = self };
+  int failure = 0;
 
-  if (self->fd < 0 || self->events == events)
-    return;
-  self->events = events;
-  if (epoll_ctl (engine.epoll_fd, EPOLL_CTL_MOD, self->fd, &event) != 0)
-    g_critical ("Cannot change the watch of descriptor %d: %s", self->fd, g_strerror (errno));
+  g_mutex_lock (&engine.watch_lock);
+  if (self->fd >= 0 && self->events != events)
+    {
+      self->events = events;
+      if (epoll_ctl (engine.epoll_fd, EPOLL_CTL_MOD, self->fd, &event) != 0)
+        failure = errno;
+    }
+  g_mutex_unlock (&engine.watch_lock);
+  if (failure != 0)
+    g_critical ("Cannot change the watch of a descriptor: %s", g_strerror (failure));
 }
 
 /* On the engine thread only: a watch that is removed is not called again. */
@@ -426,8 +452,10 @@ aiopool_watch_remove (AiopoolWatch *self)
 {
   if (self->fd < 0)
     return;
+  g_mutex_lock (&engine.watch_lock);
   epoll_ctl (engine.epoll_fd, EPOLL_CTL_DEL, self->fd, NULL);
   self->fd = -1;
+  g_mutex_unlock (&engine.watch_lock);
   for (int i = 0; i < engine.n_events; i++)
     {
       if (engine.events[i].data.ptr == self)

@@ -32,7 +32,8 @@ typedef enum
  * @AIOPOOL_CANCEL_COOPERATIVE: and a running task is told through its call's cancellable; it
  *   decides what comes of it, and its result still counts
  * @AIOPOOL_CANCEL_FORCE: the future is cancelled at once; a running task is told, its worker gets
- *   SIGTERM when half of the grace period is over and SIGKILL at its end
+ *   SIGTERM when half of the grace period is over, or at once if the function cannot hear of it,
+ *   and SIGKILL at its end
  *
  * How hard to cancel.
  *

@@ -12,9 +12,9 @@
  * its context does not pile them up.
  *
  * Threads: post from anywhere. Delivery runs only where the context is iterated; sweep only on the
- * owning thread. The context is kept alive by what waits for it. If nobody ever iterates it again
- * and its thread never sweeps, letters stay: the one place where their references may be dropped
- * does not exist any more. */
+ * owning thread, and only while no other thread iterates the context. The context is kept alive by
+ * what waits for it. If nobody ever iterates it again and its thread never sweeps, letters stay:
+ * the one place where their references may be dropped does not exist any more. */
 
 #define MAX_PER_DISPATCH  1024
 #define MAX_DISPATCH_USEC 2000
@@ -276,9 +276,8 @@ pop_new (AiopoolMailbox *self)
   return letter;
 }
 
-/* Delivers quiet letters without an iteration of the context: on the owning thread only. */
-void
-aiopool_mailbox_sweep (AiopoolMailbox *self)
+static void
+sweep_acquired (AiopoolMailbox *self)
 {
   AiopoolLetter *letter;
 
@@ -291,4 +290,17 @@ aiopool_mailbox_sweep (AiopoolMailbox *self)
       else
         keep_loud (self, letter);
     }
+}
+
+/* Delivers quiet letters without an iteration of the context: on the owning thread only. While
+ * another thread iterates the context, that one delivers them. */
+void
+aiopool_mailbox_sweep (AiopoolMailbox *self)
+{
+  if (g_atomic_pointer_get (&self->first) == NULL || !g_main_context_acquire (self->context))
+    return;
+  aiopool_mailbox_ref (self);
+  sweep_acquired (self);
+  g_main_context_release (self->context);
+  aiopool_mailbox_unref (self);
 }

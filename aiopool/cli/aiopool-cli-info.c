@@ -5,7 +5,6 @@
 #include "aiopool/cli/aiopool-cli-private.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -163,5 +162,5 @@ cli_info (int    argc,
     append_json (text);
   else
     append_text (text);
-  return fputs (text->str, stdout) >= 0 && fflush (stdout) == 0 ? CLI_EXIT_OK : CLI_EXIT_TROUBLE;
+  return cli_print_text (text->str);
 }

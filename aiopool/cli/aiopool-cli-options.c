@@ -6,7 +6,6 @@
 
 #include <getopt.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,13 +87,6 @@ refuse_option (int      letter,
   return FALSE;
 }
 
-static void
-print_help (const char *help)
-{
-  fputs (help, stdout);
-  exit (fflush (stdout) == 0 ? CLI_EXIT_OK : CLI_EXIT_TROUBLE);
-}
-
 static gboolean
 take_option (CliOptions *options,
              int         letter,
@@ -123,8 +115,7 @@ take_option (CliOptions *options,
       options->keeps_order = TRUE;
       return TRUE;
     case 'h':
-      print_help (help);
-      return TRUE;
+      exit (cli_print_text (help));
     default:
       g_assert_not_reached ();
     }

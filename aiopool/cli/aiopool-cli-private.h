@@ -44,6 +44,9 @@ CliExit cli_info (int    argc,
 void  cli_print_error   (const char *format,
                          ...) G_GNUC_PRINTF (1, 2);
 
+/* Writes @text to standard output, or says why that cannot be done. */
+CliExit cli_print_text (const char *text);
+
 /* @bytes as one line of valid UTF-8 without control characters, shortened if it is long. */
 char *cli_dup_shown     (const char *bytes,
                          gssize      length);

@@ -4,6 +4,9 @@
 
 #include "aiopool/cli/aiopool-cli-private.h"
 
+#include <errno.h>
+#include <stdio.h>
+
 #include <gmodule.h>
 
 #include "aiopool/cli/aiopool-cli-bar-private.h"
@@ -80,6 +83,19 @@ cli_print_error (const char *format,
   cli_bar_erase ();
   g_printerr ("aiopool: %s\n", line);
   cli_bar_restore (TRUE);
+}
+
+CliExit
+cli_print_text (const char *text)
+{
+  if (fputs (text, stdout) >= 0 && fflush (stdout) == 0)
+    return CLI_EXIT_OK;
+
+  if (errno == EPIPE)
+    return CLI_EXIT_PIPE;
+
+  cli_print_error ("cannot write: %s", g_strerror (errno));
+  return CLI_EXIT_TROUBLE;
 }
 
 /* --- directories and plug-ins ----------------------------------------------------------------- */

@@ -2,8 +2,9 @@
 
 #include "config.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
-#include <stdio.h>
 
 #include "aiopool/cli/aiopool-cli-private.h"
 #include "aiopool/cli/aiopool-cli-signals-private.h"
@@ -58,12 +59,6 @@ find_command (const char *name)
 }
 
 static CliExit
-print_text (const char *text)
-{
-  return fputs (text, stdout) >= 0 && fflush (stdout) == 0 ? CLI_EXIT_OK : CLI_EXIT_TROUBLE;
-}
-
-static CliExit
 run_word (int    argc,
           char **argv)
 {
@@ -74,14 +69,27 @@ run_word (int    argc,
     return command->run (argc, argv);
 
   if (g_str_equal (argv[0], "--version"))
-    return print_text ("aiopool " AIOPOOL_VERSION_S "\n");
+    return cli_print_text ("aiopool " AIOPOOL_VERSION_S "\n");
 
   if (g_str_equal (argv[0], "--help") || g_str_equal (argv[0], "-h"))
-    return print_text (usage);
+    return cli_print_text (usage);
 
   shown = cli_dup_shown (argv[0], -1);
   cli_print_error ("there is no command '%s'; 'aiopool --help' lists them", shown);
   return CLI_EXIT_USAGE;
+}
+
+/* Whoever closed standard input, output or error has not asked for the next file or socket to be
+ * opened in its place and then read or written. Opened for the other direction, to use it remains
+ * an error. */
+static void
+occupy_standard_fds (void)
+{
+  int fd = 0;
+
+  for (fd = 0; fd <= 2; fd++)
+    if (fcntl (fd, F_GETFD) < 0 && errno == EBADF)
+      open ("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
 int
@@ -90,6 +98,7 @@ main (int    argc,
 {
   CliExit status = CLI_EXIT_OK;
 
+  occupy_standard_fds ();
   setlocale (LC_ALL, "");
   g_set_prgname ("aiopool");
   cli_signals_start ();

@@ -80,7 +80,7 @@ on_hire (gpointer data)
   g_autoptr (GError) error = NULL;
   AiopoolPeer *peer = NULL;
 
-  g_mutex_lock (&self->lock);
+  aiopool_scheduler_lock (self);
   if (!self->is_terminating && (self->queue.n_orders > 0 || aiopool_pump_has_waiting (self)))
     peer = start_peer (self, &error);
   self->n_spawning--;
@@ -120,7 +120,7 @@ static void
 look_again_at (AiopoolScheduler *self,
                gint64            when)
 {
-  if ( self->idle_check_at > 0 && self->idle_check_at <= when)
+  if (self->idle_check_at > 0 && self->idle_check_at <= when)
     return;
   self->idle_check_at = when;
   aiopool_dispatch_wake_at (self, when);

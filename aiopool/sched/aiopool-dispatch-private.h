@@ -2,6 +2,7 @@
 #pragma once
 
 #include "aiopool/base/aiopool-engine-private.h"
+#include "aiopool/sched/aiopool-arrivals-private.h"
 #include "aiopool/sched/aiopool-queue-private.h"
 #include "aiopool/sched/aiopool-report-private.h"
 #include "aiopool/sched/aiopool-scheduler-private.h"
@@ -28,6 +29,10 @@ struct _AiopoolScheduler
   AiopoolSchedulerLimits       limits;
   const AiopoolSchedulerOwner *owner_class;
   gpointer                     owner;      /* (unowned: abandons this) (nullable) */
+  AiopoolArrivals              arrivals;   /* without the lock */
+  int                          grace;      /* atomic: so many of them may be left alone, for the
+                                            * alarm is set; 0 if not; only gather writes it */
+  int                          is_called;  /* atomic: the engine was asked to take them in */
   AiopoolQueue                 queue;
   AiopoolDeadlines             deadlines;
   GPtrArray                   *peers;      /* of AiopoolPeer, each (owned) */
@@ -53,6 +58,8 @@ struct _AiopoolScheduler
 /* In the scheduler. */
 void     aiopool_scheduler_set_state       (AiopoolScheduler      *self,
                                             AiopoolSchedulerState  state);
+void     aiopool_scheduler_lock            (AiopoolScheduler      *self);
+void     aiopool_scheduler_let_in          (AiopoolScheduler      *self);
 void     aiopool_scheduler_unlock_and_tell (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
 gint64   aiopool_scheduler_started_at      (AiopoolJob            *job,
@@ -75,8 +82,9 @@ void     aiopool_dispatch_wake_at          (AiopoolScheduler      *self,
 void     aiopool_dispatch_on_alarm         (gpointer               scheduler);
 
 /* In gather; under the lock, which a pump gives up meanwhile. */
-void     aiopool_gather_new_order          (AiopoolScheduler      *self,
-                                            AiopoolJob            *job,
+void     aiopool_gather_new_orders         (AiopoolScheduler      *self,
+                                            AiopoolReport         *report);
+void     aiopool_gather_end                (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
 void     aiopool_gather_slot_freed         (AiopoolScheduler      *self,
                                             AiopoolPeer           *peer,
@@ -98,6 +106,9 @@ void     aiopool_pump_all                  (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
 guint    aiopool_pump_window               (AiopoolScheduler      *self,
                                             AiopoolFunctionInfo   *function);
+gboolean aiopool_pump_has_room             (AiopoolScheduler      *self,
+                                            AiopoolOutbound       *outbound,
+                                            AiopoolOrder          *order);
 gboolean aiopool_pump_has_waiting          (AiopoolScheduler      *self);
 void     aiopool_pump_balance              (AiopoolScheduler      *self,
                                             AiopoolReport         *report);

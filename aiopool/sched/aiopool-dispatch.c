@@ -95,17 +95,13 @@ aiopool_dispatch_on_alarm (gpointer scheduler)
   AiopoolReport report = { NULL };
   gint64 now = g_get_monotonic_time ();
 
-  g_mutex_lock (&self->lock);
+  aiopool_scheduler_lock (self);
   self->alarm_at = -1;
   aiopool_timeouts_check (self, now, &report);
   if (self->idle_check_at > 0 && self->idle_check_at <= now)
     aiopool_crew_care_for_idle (self, now);
   if (self->balance_at > 0 && self->balance_at <= now)
-    {
-      self->balance_at = 0;
-      aiopool_pump_all (self, &report);
-      aiopool_pump_balance (self, &report);
-    }
+    aiopool_gather_end (self, &report);
   if (self->queue.n_orders > 0)
     aiopool_crew_hire (self);
   rearm (self);
@@ -117,12 +113,12 @@ aiopool_dispatch_on_alarm (gpointer scheduler)
 static void
 learn_run_time (AiopoolScheduler    *self,
                 AiopoolFunctionInfo *function,
-                gint64               run_time)
+                gint64               nsec)
 {
   if (function->epoch != self->epoch || function->run_time < 0)
-    function->run_time = run_time;
+    function->run_time = nsec;
   else
-    function->run_time += (run_time - function->run_time) / 8;
+    function->run_time += (nsec - function->run_time) / 8;
   function->epoch = self->epoch;
 }
 
@@ -148,7 +144,7 @@ take_outcome (AiopoolScheduler *self,
   outcome->started = CLAMP (outcome->started, order->sent, now);
   outcome->ended = CLAMP (outcome->ended, outcome->started, now);
   outcome->pid = aiopool_peer_get_pid (peer);
-  learn_run_time (self, order->function, outcome->ended - outcome->started);
+  learn_run_time (self, order->function, (outcome->ended - outcome->started) * 1000);
   aiopool_outbound_remove (outbound, event->id);
   aiopool_dispatch_claim (self, AIOPOOL_JOB (order), report);
   aiopool_report_settle (report, AIOPOOL_JOB (order), outcome);
@@ -213,7 +209,7 @@ on_events (gpointer      owner,
   gint64 now = g_get_monotonic_time ();
   guint i;
 
-  g_mutex_lock (&self->lock);
+  aiopool_scheduler_lock (self);
   for (i = 0; i < n_events; i++)
     {
       if (!take_event (self, peer, &events[i], now, &report))
@@ -236,7 +232,7 @@ on_ready (gpointer     owner,
   AiopoolScheduler *self = aiopool_scheduler_ref (owner);
   AiopoolReport report = { .has_changed = TRUE };
 
-  g_mutex_lock (&self->lock);
+  aiopool_scheduler_lock (self);
   self->n_failed_starts = 0;
   self->spawn_after = 0;
   aiopool_gather_slot_freed (self, peer, &report);
@@ -254,10 +250,21 @@ on_writable (gpointer     owner,
   AiopoolScheduler *self = aiopool_scheduler_ref (owner);
   AiopoolReport report = { NULL };
 
-  g_mutex_lock (&self->lock);
+  aiopool_scheduler_lock (self);
   aiopool_pump_peer (self, peer, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   aiopool_scheduler_unref (self);
+}
+
+/* Whether the worker has gone on to another task since. */
+static gboolean
+runs_wanted (AiopoolPeer *peer)
+{
+  AiopoolOrder *order = aiopool_outbound_get_first (aiopool_peer_get_outbound (peer));
+  gint64 claimed;
+
+  return order != NULL &&
+         aiopool_status_page_is_started (aiopool_peer_get_page (peer), order->id, &claimed);
 }
 
 /* The function that runs cannot hear that it should stop. */
@@ -270,9 +277,9 @@ on_unheard (gpointer     owner,
   AiopoolOrder *order;
   gboolean is_abandoned;
 
-  g_mutex_lock (&self->lock);
+  aiopool_scheduler_lock (self);
   is_abandoned = aiopool_outbound_find (aiopool_peer_get_outbound (peer), id, &order) &&
-                 order == NULL && self->limits.tasks_per_worker == 1;
+                 order == NULL && self->limits.tasks_per_worker == 1 && !runs_wanted (peer);
   g_mutex_unlock (&self->lock);
   if (is_abandoned)
     aiopool_peer_raise_term (peer);
@@ -313,6 +320,7 @@ recover (AiopoolScheduler *self,
 {
   AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
   AiopoolJob *job = AIOPOOL_JOB (order);
+  gint64 queue_timeout = order->spec->options->queue_timeout;
   gint64 started = aiopool_scheduler_find_start (job);
   gboolean is_unstarted = aiopool_outbound_revoke (outbound, order);
 
@@ -330,10 +338,7 @@ recover (AiopoolScheduler *self,
     }
   aiopool_job_set_state (job, AIOPOOL_JOB_QUEUED);
   aiopool_queue_push_front (&self->queue, order);
-  aiopool_timeouts_watch (self, job,
-                                   order->spec->options->queue_timeout > 0
-                                     ? job->submitted + order->spec->options->queue_timeout
-                                     : 0);
+  aiopool_timeouts_watch (self, job, queue_timeout > 0 ? job->submitted + queue_timeout : 0);
   return is_unstarted;
 }
 
@@ -370,7 +375,7 @@ on_ended (gpointer      owner,
   AiopoolReport report = { .has_changed = TRUE };
   gboolean is_early;
 
-  g_mutex_lock (&self->lock);
+  aiopool_scheduler_lock (self);
   g_debug ("worker %u: %s", aiopool_peer_get_number (peer), why->message);
   is_early = recover_all (self, peer, why, last_lines, &report);
   g_ptr_array_remove (self->peers, peer);

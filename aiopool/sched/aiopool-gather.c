@@ -9,27 +9,33 @@
  * that is about to come back for more can take them, little work stays in the queue, for a short
  * time at most; everything else goes at once. */
 
-#define WAKE_USEC     200 /* so much work is worth a wake-up of a worker */
-#define GATHER_USEC   100 /* how long less than that waits for company at most */
-#define NEAR_USEC     300 /* for how long a worker is said to come back at once */
-#define BURST_USEC    20  /* between two submits of a burst */
+#define WAKE_NSEC   400000 /* so much work is worth a wake-up of a worker */
+#define TASK_NSEC   1000   /* there is at least so much in every task */
+#define GATHER_USEC 250    /* how long less than that waits for company at most */
+#define NEAR_USEC   300    /* for how long a worker is said to come back at once */
+#define BURST_USEC  20     /* between two submits of a burst */
 
+/* A worker that starts what it gets at once: an idle one, or one that runs several. */
 static AiopoolPeer *
 find_free (AiopoolScheduler *self)
 {
-  for (guint i = 0; i < self->peers->len; i++)
+  AiopoolOrder *order = aiopool_queue_peek (&self->queue);
+  AiopoolPeer *busy = NULL;
+
+  for (guint i = 0; order != NULL && i < self->peers->len; i++)
     {
       AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
+      AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
       AiopoolWorkerState state = aiopool_peer_get_state (peer);
 
       if (state == AIOPOOL_WORKER_IDLE)
         return peer;
-      if (state == AIOPOOL_WORKER_BUSY && self->limits.tasks_per_worker > 1 &&
-          aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (peer)) <
-            self->limits.tasks_per_worker)
-        return peer;
+      if (busy == NULL && state == AIOPOOL_WORKER_BUSY &&
+          aiopool_outbound_get_n_slots (outbound) < self->limits.tasks_per_worker &&
+          aiopool_pump_has_room (self, outbound, order))
+        busy = peer;
     }
-  return NULL;
+  return busy;
 }
 
 /* A worker that has at most one task, to put another one behind it. */
@@ -47,15 +53,21 @@ find_nearly_free (AiopoolScheduler *self)
   return NULL;
 }
 
+/* Of how many tasks what waits may grow before it is worth a wake-up. */
+static guint
+get_limit (AiopoolFunctionInfo *function)
+{
+  return function->run_time >= 0 ? (guint) (WAKE_NSEC / (function->run_time + TASK_NSEC)) : 0;
+}
+
 /* Whether what waits is less work than it costs to wake a worker, so that it may wait for more. */
 static gboolean
 is_little (AiopoolScheduler *self)
 {
   AiopoolOrder *order = aiopool_queue_peek (&self->queue);
-  gint64 run_time = order != NULL ? order->function->run_time : -1;
 
-  return run_time >= 0 && self->state == AIOPOOL_SCHEDULER_OPEN &&
-         (run_time + 1) * self->queue.n_orders <= WAKE_USEC;
+  return order != NULL && self->state == AIOPOOL_SCHEDULER_OPEN &&
+         self->queue.n_orders <= get_limit (order->function);
 }
 
 /* Whether somebody submits one task after the other, and the next is to come at once. */
@@ -83,32 +95,83 @@ is_taker_near (AiopoolScheduler *self,
   return FALSE;
 }
 
-/* What waits for company does not wait for long. */
+/* So many more may come before anybody looks; not for long. */
 static void
-balance_soon (AiopoolScheduler *self,
-              gint64            now)
+wait_for (AiopoolScheduler *self,
+          guint             n,
+          gint64            now)
 {
-  if (self->balance_at > 0)
-    return;
-  self->balance_at = now + GATHER_USEC;
+  if (self->balance_at == 0)
+    self->balance_at = now + GATHER_USEC;
   aiopool_dispatch_wake_at (self, self->balance_at);
+  g_atomic_int_set (&self->grace, (int) MAX (n, 1));
 }
 
-/* @job was put into the queue by a submit. */
-void
-aiopool_gather_new_order (AiopoolScheduler *self,
-                          AiopoolJob       *job,
-                          AiopoolReport    *report)
+static void
+wait_for_company (AiopoolScheduler *self,
+                  gint64            now)
 {
-  AiopoolPeer *peer = find_free (self);
-  gint64 now = job->submitted;
+  AiopoolOrder *order = aiopool_queue_peek (&self->queue);
 
-  self->submit_gap = now - self->last_submit;
-  self->last_submit = now;
+  wait_for (self, get_limit (order->function) - self->queue.n_orders, now);
+}
+
+/* In the middle of a burst, the next ones may gather as these did. */
+static void
+go_on_gathering (AiopoolScheduler *self,
+                 gint64            now)
+{
+  guint limit = get_limit (self->last_function);
+
+  if (limit == 0 || !is_bursting (self, now))
+    return;
+  self->balance_at = 0;
+  wait_for (self, limit, now);
+}
+
+/* Nobody waits for company any more. What arrived while it might is here or is seen to by its own
+ * thread. */
+void
+aiopool_gather_end (AiopoolScheduler *self,
+                    AiopoolReport    *report)
+{
+  self->balance_at = 0;
+  g_atomic_int_set (&self->grace, 0);
+  aiopool_scheduler_let_in (self);
+  aiopool_pump_all (self, report);
+  aiopool_pump_balance (self, report);
+}
+
+static void
+pump_free (AiopoolScheduler *self,
+           AiopoolPeer      *peer,
+           AiopoolReport    *report)
+{
+  for (guint n = self->peers->len; n > 0 && peer != NULL && self->queue.n_orders > 0; n--)
+    {
+      aiopool_pump_peer (self, peer, report);
+      peer = find_free (self);
+    }
+}
+
+/* Something was put into the queue by submits. */
+void
+aiopool_gather_new_orders (AiopoolScheduler *self,
+                           AiopoolReport    *report)
+{
+  AiopoolPeer *peer;
+  gint64 now = self->last_submit;
+
+  if (self->queue.n_orders == 0)
+    return;
   if (is_little (self) && (is_bursting (self, now) || is_taker_near (self, now)))
-    balance_soon (self, now);
-  else if (peer != NULL)
-    aiopool_pump_peer (self, peer, report);
+    {
+      wait_for_company (self, now);
+      return;
+    }
+  go_on_gathering (self, now);
+  if ((peer = find_free (self)) != NULL)
+    pump_free (self, peer, report);
   else if (aiopool_crew_count_alive (self) < self->limits.max_workers)
     aiopool_crew_hire (self);
   else if ((peer = find_nearly_free (self)) != NULL)
@@ -126,7 +189,19 @@ is_all_idle (AiopoolScheduler *self)
   return self->queue.n_orders == 0;
 }
 
-/* @peer has room for something else. */
+static void
+has_become_idle (AiopoolScheduler *self,
+                 AiopoolPeer      *peer,
+                 AiopoolReport    *report)
+{
+  if (is_all_idle (self))
+    self->epoch++;
+  else
+    aiopool_pump_balance (self, report);
+  aiopool_crew_watch_idle (self, peer);
+}
+
+/* @peer has room for something else. It may end while the lock is given up. */
 void
 aiopool_gather_slot_freed (AiopoolScheduler *self,
                            AiopoolPeer      *peer,
@@ -134,17 +209,14 @@ aiopool_gather_slot_freed (AiopoolScheduler *self,
 {
   gint64 now = g_get_monotonic_time ();
 
+  aiopool_peer_ref (peer);
   if (is_little (self) && is_bursting (self, now))
-    balance_soon (self, now);
+    wait_for_company (self, now);
   else
     aiopool_pump_peer (self, peer, report);
   if (aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (peer)) == 0)
     aiopool_peer_set_busy (peer, FALSE);
-  if (aiopool_peer_get_state (peer) != AIOPOOL_WORKER_IDLE)
-    return;
-  if (is_all_idle (self))
-    self->epoch++;
-  else
-    aiopool_pump_balance (self, report);
-  aiopool_crew_watch_idle (self, peer);
+  if (aiopool_peer_get_state (peer) == AIOPOOL_WORKER_IDLE)
+    has_become_idle (self, peer, report);
+  aiopool_peer_unref (peer);
 }

@@ -47,6 +47,7 @@ struct _AiopoolJob
   int                    holds;     /* atomic: one until it is settled, one while its argument is
                                      * copied; whoever drops the last gives the reference back */
   guint8                 state;     /* AiopoolJobState */
+  guint8                 knows_start; /* order.sent is when it started, as the worker said first */
 };
 
 void aiopool_job_set_state (AiopoolJob      *self,

@@ -14,8 +14,8 @@
  *
  * One thread at a time pumps a worker: orders are added under the lock, written without it. */
 
-#define WINDOW_USEC      1000         /* of work in a window */
-#define LONG_TASK_USEC   2000         /* from here on one at a time */
+#define WINDOW_NSEC      1000000      /* of work in a window */
+#define LONG_TASK_NSEC   2000000      /* from here on one at a time */
 #define MAX_WINDOW       512
 #define UNKNOWN_WINDOW   2
 #define MAX_BYTES        (256 * 1024) /* of frames in flight behind the first */
@@ -36,10 +36,10 @@ aiopool_pump_window (AiopoolScheduler    *self,
 
   if (function->epoch != self->epoch || function->run_time < 0)
     window = UNKNOWN_WINDOW;
-  else if (function->run_time > LONG_TASK_USEC)
+  else if (function->run_time > LONG_TASK_NSEC)
     window = 1;
   else
-    window = (guint) CLAMP (WINDOW_USEC / MAX (function->run_time, 1), 2, MAX_WINDOW);
+    window = (guint) CLAMP (WINDOW_NSEC / MAX (function->run_time, 1), 2, MAX_WINDOW);
   return MAX (window, self->limits.tasks_per_worker);
 }
 
@@ -64,10 +64,11 @@ first_deadline (AiopoolJob *job,
   return when;
 }
 
-static gboolean
-has_room (AiopoolScheduler *self,
-          AiopoolOutbound  *outbound,
-          AiopoolOrder     *order)
+/* Whether @order may go to that worker now. */
+gboolean
+aiopool_pump_has_room (AiopoolScheduler *self,
+                       AiopoolOutbound  *outbound,
+                       AiopoolOrder     *order)
 {
   guint n_slots = aiopool_outbound_get_n_slots (outbound);
 
@@ -87,7 +88,7 @@ fill (AiopoolScheduler *self,
   AiopoolOrder *order;
 
   while (is_open (peer) && (order = aiopool_queue_peek (&self->queue)) != NULL &&
-         has_room (self, outbound, order))
+         aiopool_pump_has_room (self, outbound, order))
     {
       AiopoolJob *job = AIOPOOL_JOB (order);
 
@@ -96,6 +97,7 @@ fill (AiopoolScheduler *self,
       aiopool_queue_remove (&self->queue, order);
       aiopool_job_set_state (job, AIOPOOL_JOB_SENT);
       order->peer = peer;
+      job->knows_start = FALSE;
       if (job->heap_index != 0 || order->spec->options->timeout > 0)
         aiopool_timeouts_watch (self, job, first_deadline (job, now));
       if (aiopool_outbound_add (outbound, order, now))
@@ -137,7 +139,7 @@ on_continue (gpointer data)
   AiopoolScheduler *self = continuation->scheduler;
   AiopoolReport report = { NULL };
 
-  g_mutex_lock (&self->lock);
+  aiopool_scheduler_lock (self);
   go_on (self, continuation->peer, FALSE, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   aiopool_peer_unref (continuation->peer);
@@ -282,7 +284,8 @@ estimate_load (AiopoolPeer *peer,
 {
   AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
   AiopoolOrder *first = aiopool_outbound_get_first (outbound);
-  gint64 average = MAX (first->function->run_time, 0) * aiopool_outbound_get_n_orders (outbound);
+  gint64 average = MAX (first->function->run_time, 0) / 1000 *
+                   aiopool_outbound_get_n_orders (outbound);
 
   return MAX (average, now - first->sent);
 }

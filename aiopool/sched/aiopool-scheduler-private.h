@@ -60,6 +60,7 @@ gboolean          aiopool_scheduler_submit      (AiopoolScheduler             *s
 gboolean          aiopool_scheduler_cancel      (AiopoolScheduler             *self,
                                                  AiopoolJob                   *job,
                                                  AiopoolCancelMode             mode);
+void              aiopool_scheduler_hurry       (AiopoolScheduler             *self);
 gboolean          aiopool_scheduler_is_running  (AiopoolScheduler             *self,
                                                  AiopoolJob                   *job,
                                                  gint64                       *since,

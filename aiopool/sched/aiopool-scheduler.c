@@ -15,7 +15,8 @@
  *
  * One lock guards the queue, the crew and the jobs. It is held for microseconds: not while a frame
  * is written, nor while anybody is called. Every job is settled under it, once; who waits for it is
- * told afterwards, through a report.
+ * told afterwards, through a report. Only a submit does not wait for the lock: it leaves its job
+ * among the arrivals, and sees to it that somebody who has the lock will look.
  *
  * The scheduler outlives its pool until the last worker is gone. Jobs belong to futures; from
  * submit until it is settled the scheduler holds one reference, which it gives back by having the
@@ -48,7 +49,7 @@ aiopool_scheduler_new (AiopoolLauncher              *launcher,
 
   self->ref_count = 1;
   g_mutex_init (&self->lock);
-  self->launcher = g_object_ref (launcher);
+  self->launcher = aiopool_launcher_copy (launcher);
   self->limits = *limits;
   self->owner_class = owner_class;
   self->owner = owner;
@@ -56,6 +57,7 @@ aiopool_scheduler_new (AiopoolLauncher              *launcher,
   self->functions = g_hash_table_new (NULL, NULL);
   self->function_list = g_ptr_array_new_with_free_func (g_free);
   self->alarm_at = -1;
+  aiopool_arrivals_init (&self->arrivals);
   aiopool_queue_init (&self->queue);
   aiopool_deadlines_init (&self->deadlines);
   return self;
@@ -97,6 +99,81 @@ aiopool_scheduler_unref (AiopoolScheduler *self)
     scheduler_free (self);
 }
 
+static AiopoolFunctionInfo *
+look_up_function (AiopoolScheduler *self,
+                  const char       *name)
+{
+  AiopoolFunctionInfo *function = self->last_function;
+
+  if (function != NULL && function->name == name)
+    return function;
+  function = g_hash_table_lookup (self->functions, name);
+  if (function == NULL)
+    {
+      function = g_new0 (AiopoolFunctionInfo, 1);
+      function->name = name;
+      function->number = self->function_list->len;
+      function->run_time = -1;
+      g_hash_table_insert (self->functions, (char *) name, function);
+      g_ptr_array_add (self->function_list, function);
+    }
+  self->last_function = function;
+  return function;
+}
+
+static void
+enqueue (AiopoolScheduler *self,
+         AiopoolJob       *job)
+{
+  const AiopoolSpec *spec = job->order.spec;
+
+  self->submit_gap = job->submitted - self->last_submit;
+  self->last_submit = job->submitted;
+  job->order.function = look_up_function (self, spec->function);
+  aiopool_job_set_state (job, AIOPOOL_JOB_QUEUED);
+  aiopool_queue_push (&self->queue, &job->order);
+  if (spec->options->queue_timeout > 0)
+    aiopool_timeouts_watch (self, job, job->submitted + spec->options->queue_timeout);
+}
+
+static void
+enqueue_all (AiopoolScheduler *self,
+             AiopoolOrder     *order)
+{
+  while (order != NULL)
+    {
+      AiopoolOrder *next = order->next;
+
+      enqueue (self, AIOPOOL_JOB (order));
+      order = next;
+    }
+}
+
+/* The arrivals join the queue. Whoever submitted them sees to it that they go on from there. */
+void
+aiopool_scheduler_let_in (AiopoolScheduler *self)
+{
+  enqueue_all (self, aiopool_arrivals_take (&self->arrivals));
+}
+
+void
+aiopool_scheduler_lock (AiopoolScheduler *self)
+{
+  g_mutex_lock (&self->lock);
+  aiopool_scheduler_let_in (self);
+}
+
+/* Whether a submit has to ask. */
+static void
+update_gate (AiopoolScheduler *self)
+{
+  if (self->state == AIOPOOL_SCHEDULER_OPEN && self->limits.max_pending == 0 &&
+      self->limits.max_workers <= AIOPOOL_MAX_WORKERS)
+    aiopool_arrivals_open (&self->arrivals);
+  else
+    enqueue_all (self, aiopool_arrivals_close (&self->arrivals));
+}
+
 /* Unlocks and tells. A reference is held over it: what is told may drop the pool. */
 void
 aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
@@ -128,17 +205,19 @@ aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
   g_mutex_unlock (&self->lock);
 }
 
-/* The pool goes: it hears nothing any more, and everything ends. */
+/* The pool goes: it hears nothing any more, and everything ends. In a fork the lock may be held for
+ * ever, and what there is belongs to the parent: it stays. */
 void
 aiopool_scheduler_abandon (AiopoolScheduler *self)
 {
+  if (aiopool_engine_is_forked ())
+    return;
   g_mutex_lock (&self->lock);
   self->owner = NULL;
   while (self->n_telling > 0)
     g_cond_wait (&self->told, &self->lock);
   g_mutex_unlock (&self->lock);
-  if (!aiopool_engine_is_forked ())
-    aiopool_scheduler_shutdown (self, AIOPOOL_SHUTDOWN_TERMINATE);
+  aiopool_scheduler_shutdown (self, AIOPOOL_SHUTDOWN_TERMINATE);
   aiopool_scheduler_unref (self);
 }
 
@@ -146,8 +225,11 @@ void
 aiopool_scheduler_set_limits (AiopoolScheduler             *self,
                               const AiopoolSchedulerLimits *limits)
 {
-  g_mutex_lock (&self->lock);
+  if (aiopool_engine_is_forked ())
+    return;
+  aiopool_scheduler_lock (self);
   self->limits = *limits;
+  update_gate (self);
   if (self->alarm != NULL && self->state == AIOPOOL_SCHEDULER_OPEN)
     aiopool_crew_care_for_idle (self, g_get_monotonic_time ());
   g_mutex_unlock (&self->lock);
@@ -162,30 +244,9 @@ start_engine (AiopoolScheduler *self,
   g_mutex_lock (&self->lock);
   if (self->alarm == NULL)
     self->alarm = aiopool_alarm_new (aiopool_dispatch_on_alarm, self);
+  update_gate (self);
   g_mutex_unlock (&self->lock);
   return TRUE;
-}
-
-static AiopoolFunctionInfo *
-look_up_function (AiopoolScheduler *self,
-                  const char       *name)
-{
-  AiopoolFunctionInfo *function = self->last_function;
-
-  if (function != NULL && function->name == name)
-    return function;
-  function = g_hash_table_lookup (self->functions, name);
-  if (function == NULL)
-    {
-      function = g_new0 (AiopoolFunctionInfo, 1);
-      function->name = name;
-      function->number = self->function_list->len;
-      function->run_time = -1;
-      g_hash_table_insert (self->functions, (char *) name, function);
-      g_ptr_array_add (self->function_list, function);
-    }
-  self->last_function = function;
-  return function;
 }
 
 static gboolean
@@ -211,6 +272,39 @@ check_open (AiopoolScheduler *self,
   return FALSE;
 }
 
+static void
+on_called (gpointer data)
+{
+  AiopoolScheduler *self = data;
+  AiopoolReport report = { NULL };
+
+  g_atomic_int_set (&self->is_called, FALSE);
+  aiopool_scheduler_lock (self);
+  aiopool_gather_new_orders (self, &report);
+  aiopool_scheduler_unlock_and_tell (self, &report);
+  aiopool_scheduler_unref (self);
+}
+
+/* Something arrived, and may have been let in since. While the alarm of gather is set, a few may
+ * wait for it. Otherwise this thread sees to them, or, if another one has the lock, the engine. */
+static void
+look_in (AiopoolScheduler *self)
+{
+  AiopoolReport report = { NULL };
+  guint grace = (guint) g_atomic_int_get (&self->grace);
+
+  if (grace > 0 && aiopool_arrivals_get_count (&self->arrivals) <= grace)
+    return;
+  if (g_mutex_trylock (&self->lock))
+    {
+      aiopool_scheduler_let_in (self);
+      aiopool_gather_new_orders (self, &report);
+      aiopool_scheduler_unlock_and_tell (self, &report);
+    }
+  else if (g_atomic_int_compare_and_exchange (&self->is_called, FALSE, TRUE))
+    aiopool_engine_post (on_called, aiopool_scheduler_ref (self));
+}
+
 /* @spec lives as long as the job. On success the scheduler has taken over a reference of the job's
  * owner; the job may be settled before this returns. */
 gboolean
@@ -228,20 +322,34 @@ aiopool_scheduler_submit (AiopoolScheduler  *self,
   job->submitted = g_get_monotonic_time ();
   job->retries_left = spec->options->retries;
   job->order.spec = spec;
-  g_mutex_lock (&self->lock);
+  if (aiopool_arrivals_push (&self->arrivals, &job->order))
+    {
+      look_in (self);
+      return TRUE;
+    }
+  aiopool_scheduler_lock (self);
   if (!check_open (self, error))
     {
       g_mutex_unlock (&self->lock);
       return FALSE;
     }
-  job->order.function = look_up_function (self, spec->function);
-  aiopool_job_set_state (job, AIOPOOL_JOB_QUEUED);
-  aiopool_queue_push (&self->queue, &job->order);
-  if (spec->options->queue_timeout > 0)
-    aiopool_timeouts_watch (self, job, job->submitted + spec->options->queue_timeout);
-  aiopool_gather_new_order (self, job, &report);
+  enqueue (self, job);
+  aiopool_gather_new_orders (self, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   return TRUE;
+}
+
+/* Somebody is about to wait: what waits for company goes now. */
+void
+aiopool_scheduler_hurry (AiopoolScheduler *self)
+{
+  AiopoolReport report = { NULL };
+
+  if (g_atomic_int_get (&self->grace) == 0 || aiopool_engine_is_forked ())
+    return;
+  aiopool_scheduler_lock (self);
+  aiopool_gather_end (self, &report);
+  aiopool_scheduler_unlock_and_tell (self, &report);
 }
 
 static GError *
@@ -256,7 +364,10 @@ aiopool_scheduler_started_at (AiopoolJob *job,
                               gint64      claimed,
                               gint64      now)
 {
-  return CLAMP (claimed, job->order.sent, now);
+  if (!job->knows_start)
+    job->order.sent = CLAMP (claimed, job->order.sent, now);
+  job->knows_start = TRUE;
+  return job->order.sent;
 }
 
 /* When a job that its worker still has started, if it did. */
@@ -312,7 +423,9 @@ aiopool_scheduler_cancel (AiopoolScheduler *self,
   AiopoolReport report = { NULL };
   gboolean is_cancelled = FALSE;
 
-  g_mutex_lock (&self->lock);
+  if (aiopool_engine_is_forked ())
+    return FALSE;
+  aiopool_scheduler_lock (self);
   if (job->state == AIOPOOL_JOB_QUEUED || job->state == AIOPOOL_JOB_SENT)
     {
       is_cancelled = cancel_unstarted (self, job, &report);
@@ -337,6 +450,8 @@ aiopool_scheduler_is_running (AiopoolScheduler *self,
   gboolean is_running = FALSE;
   gint64 claimed;
 
+  if (aiopool_engine_is_forked ())
+    return FALSE;
   g_mutex_lock (&self->lock);
   if (job->state == AIOPOOL_JOB_SENT)
     {
@@ -356,6 +471,8 @@ aiopool_scheduler_grant (AiopoolScheduler *self,
                          AiopoolJob       *job,
                          gint64            cost)
 {
+  if (aiopool_engine_is_forked ())
+    return;
   g_mutex_lock (&self->lock);
   if (job->state == AIOPOOL_JOB_SENT)
     aiopool_outbound_pay (aiopool_peer_get_outbound (job->order.peer), job->order.id, cost);
@@ -415,9 +532,10 @@ aiopool_scheduler_shutdown (AiopoolScheduler    *self,
   AiopoolReport report = { NULL };
 
   aiopool_scheduler_ref (self);
-  g_mutex_lock (&self->lock);
+  aiopool_scheduler_lock (self);
   if (self->state == AIOPOOL_SCHEDULER_OPEN)
     aiopool_scheduler_set_state (self, AIOPOOL_SCHEDULER_CLOSING);
+  update_gate (self);
   if (self->state == AIOPOOL_SCHEDULER_CLOSING && flags != AIOPOOL_SHUTDOWN_DRAIN)
     {
       cancel_queued (self, &report);
@@ -442,7 +560,9 @@ aiopool_scheduler_get_counts (AiopoolScheduler *self,
   gint64 claimed;
 
   *counts = (AiopoolCounts) { 0 };
-  g_mutex_lock (&self->lock);
+  if (aiopool_engine_is_forked ())
+    return;
+  aiopool_scheduler_lock (self);
   counts->n_pending = self->queue.n_orders;
   for (guint i = 0; i < self->peers->len; i++)
     {
@@ -483,6 +603,8 @@ aiopool_scheduler_list_workers (AiopoolScheduler *self)
 {
   GArray *list = g_array_new (FALSE, FALSE, sizeof (AiopoolWorkerStatus));
 
+  if (aiopool_engine_is_forked ())
+    return list;
   g_mutex_lock (&self->lock);
   for (guint i = 0; i < self->peers->len; i++)
     {
@@ -502,6 +624,8 @@ aiopool_scheduler_get_worker (AiopoolScheduler    *self,
 {
   gboolean is_found = FALSE;
 
+  if (aiopool_engine_is_forked ())
+    return FALSE;
   g_mutex_lock (&self->lock);
   for (guint i = 0; i < self->peers->len && !is_found; i++)
     {

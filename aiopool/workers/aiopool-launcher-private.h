@@ -16,6 +16,7 @@ typedef struct
 
 gboolean     aiopool_launcher_check_process     (GError           **error);
 void         aiopool_launcher_freeze            (AiopoolLauncher   *self);
+AiopoolLauncher *aiopool_launcher_copy          (AiopoolLauncher   *self);
 gboolean     aiopool_launcher_check_descriptors (int                fd,
                                                  GError           **error);
 GSubprocess *aiopool_launcher_spawn             (AiopoolLauncher   *self,

@@ -191,6 +191,19 @@ open_own_pidfd (void)
   return fd >= 0 ? fd : open_own_pipe ();
 }
 
+/* GLib closes the descriptor for standard error in the child after the others are in their places:
+ * it must be none of those. Takes @fd. */
+static int
+move_up (int fd)
+{
+  int higher = fcntl (fd, F_DUPFD_CLOEXEC, AIOPOOL_FD_PROGRAM + 1);
+
+  if (higher < 0)
+    return fd;
+  close (fd);
+  return higher;
+}
+
 /* INHERIT_FDS and no directory keep GSubprocess on posix_spawn, whose cost does not grow with the
  * memory of this process; the shim does what that leaves undone. */
 static GSubprocessLauncher *
@@ -211,7 +224,7 @@ new_subprocess_launcher (AiopoolLauncher  *self,
   if (self->argv == NULL && self->plugins == NULL)
     g_subprocess_launcher_take_fd (launcher, fcntl (own_program_fd (), F_DUPFD_CLOEXEC, 3),
                                    AIOPOOL_FD_PROGRAM);
-  g_subprocess_launcher_take_stderr_fd (launcher, fds->standard_error);
+  g_subprocess_launcher_take_stderr_fd (launcher, move_up (fds->standard_error));
   return launcher;
 }
 
@@ -263,6 +276,23 @@ void
 aiopool_launcher_freeze (AiopoolLauncher *self)
 {
   g_atomic_int_set (&self->is_frozen, TRUE);
+}
+
+/* (transfer full): the same once more, for who may drop it in any thread. The one that the caller
+ * made is not to be finalized on the engine's. */
+AiopoolLauncher *
+aiopool_launcher_copy (AiopoolLauncher *self)
+{
+  AiopoolLauncher *copy = g_object_new (AIOPOOL_TYPE_LAUNCHER, NULL);
+
+  copy->argv = g_strdupv (self->argv);
+  copy->plugins = g_strdupv (self->plugins);
+  copy->directory = g_strdup (self->directory);
+  for (guint i = 0; i < self->environment->len; i++)
+    g_ptr_array_add (copy->environment, g_strdup (g_ptr_array_index (self->environment, i)));
+  copy->is_trusted = self->is_trusted;
+  aiopool_launcher_freeze (copy);
+  return copy;
 }
 
 static void

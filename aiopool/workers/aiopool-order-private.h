@@ -36,7 +36,7 @@ typedef struct
   const char *name;    /* interned */
   guint32     number;  /* on the wire */
   guint32     epoch;   /* in which run_time was measured */
-  gint64      run_time; /* moving average, microseconds; -1 when not known */
+  gint64      run_time; /* moving average, nanoseconds; -1 when not known */
 } AiopoolFunctionInfo;
 
 /* A task with a worker. Embedded in a job; guarded by the scheduler's lock. */

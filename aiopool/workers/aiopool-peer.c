@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,8 +39,8 @@ struct _AiopoolPeer
   guint                   number;
   AiopoolWorkerState      state;     /* under lock; only set_state() writes it */
   const AiopoolPeerOwner *owner_class;
-  gpointer                owner;     /* (unowned: outlives its peers) */
-  GMutex                 *lock;      /* (unowned: the owner's) */
+  gpointer                owner;     /* (unowned: lives until it was told of the end) */
+  GMutex                 *lock;      /* (unowned: the owner's, as it) */
   AiopoolPeerLimits       limits;
   gboolean                is_trusted;
 
@@ -55,6 +56,7 @@ struct _AiopoolPeer
   AiopoolInbound         *inbound;   /* (owned) */
   GError                 *failure;   /* (owned) (nullable): why it is being killed; engine only */
   int                     is_gone;   /* atomic: the process was reaped */
+  gboolean                is_over;   /* the owner was told of the end, and may go; engine only */
   gboolean                was_killed; /* by a signal, and not for a failure; engine only */
 
   AiopoolCountdown        countdown;  /* under lock */
@@ -120,6 +122,8 @@ on_alarm (gpointer owner)
   gboolean is_late;
   int number;
 
+  if (self->is_over)
+    return;
   g_mutex_lock (self->lock);
   number = aiopool_countdown_take_due (&self->countdown, now, &is_late);
   g_mutex_unlock (self->lock);
@@ -142,7 +146,7 @@ aiopool_peer_fail (AiopoolPeer *self,
   va_list arguments;
   gboolean has_started;
 
-  if (self->failure != NULL)
+  if (self->failure != NULL || self->is_over)
     return;
   g_mutex_lock (self->lock);
   has_started = self->state != AIOPOOL_WORKER_STARTING;
@@ -243,7 +247,9 @@ on_data (AiopoolWatch *watch,
 
   if ((events & EPOLLOUT) != 0)
     {
+      g_mutex_lock (self->lock);
       aiopool_watch_set_events (watch, EPOLLIN);
+      g_mutex_unlock (self->lock);
       self->owner_class->writable (self->owner, self);
     }
   if ((events & ~(guint32) EPOLLOUT) != 0)
@@ -262,6 +268,8 @@ on_control_frame (gpointer            owner,
 {
   AiopoolPeer *self = owner;
 
+  if (self->is_over)
+    return FALSE;
   if (frame != NULL && frame->type == AIOPOOL_FRAME_RELEASE && frame->length == 0)
     {
       if ((frame->flags & AIOPOOL_SEGMENT_FORGET) != 0)
@@ -305,18 +313,24 @@ describe_end (AiopoolPeer *self,
                       g_subprocess_get_exit_status (self->process));
 }
 
-/* Everything that the worker managed to say is read before anybody hears of its end. */
+/* Everything that the worker managed to say is read before anybody hears of its end; not what an
+ * offspring that has the socket too may add for ever. */
 static void
 read_the_rest (AiopoolPeer *self)
 {
   g_autoptr (GError) error = NULL;
   const guint8 *rest;
   gsize size;
+  guint64 end = aiopool_inbound_get_total (self->inbound);
+  int n_waiting = 0;
 
   aiopool_watch_remove (&self->data_watch);
+  if (ioctl (self->data_fd, FIONREAD, &n_waiting) == 0)
+    end += (guint64) n_waiting;
   while (aiopool_inbound_read (self->inbound, self->failure != NULL, &error) && error == NULL)
     {
-      if (!aiopool_inbound_has_more (self->inbound))
+      if (!aiopool_inbound_has_more (self->inbound) ||
+          aiopool_inbound_get_total (self->inbound) > end)
         break;
     }
   size = aiopool_status_page_get_rest (self->page, aiopool_inbound_get_total (self->inbound),
@@ -349,6 +363,7 @@ on_process_ended (GObject      *object,
   g_mutex_unlock (self->lock);
   why = describe_end (self, was_starting);
   last_lines = aiopool_stderr_dup_tail (self->standard_error, 10);
+  self->is_over = TRUE;
   self->owner_class->ended (self->owner, self, why, last_lines);
   aiopool_peer_unref (self);
 }

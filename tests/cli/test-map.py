@@ -206,9 +206,20 @@ class Wrong(CliTest):
         self.assertIn(b"directory", done.stderr)
 
     def test_standard_output_that_is_full(self):
-        done = self.run_shell('"$1" map echo a >/dev/full')
+        for words in "map echo a", "info", "--help", "map --help":
+            done = self.run_shell(f'"$1" {words} >/dev/full')
+            self.assertEqual(done.returncode, 125, done.stderr)
+            self.assertRegex(done.stderr, rb"^aiopool: cannot write: .*\n$")
+
+    def test_standard_descriptors_that_are_closed(self):
+        done = self.run_shell('"$1" map echo a >&-')
+        self.assertEqual((done.returncode, done.stderr),
+                         (125, b"aiopool: cannot write: Bad file descriptor\n"))
+        done = self.run_shell('"$1" map echo <&-')
         self.assertEqual(done.returncode, 125, done.stderr)
-        self.assertEqual(done.stderr.count(b"\n"), 1)
+        self.assertRegex(done.stderr, rb"^aiopool: .*Bad file descriptor\n$")
+        done = self.run_shell('"$1" map echo a <&- 2>&-')
+        self.assertEqual((done.returncode, done.stdout), (0, b"a\n"))
 
     def run_shell(self, script):
         environment = new_environment()

@@ -16,6 +16,12 @@ import time
 from clitest import CLI, LIMIT, CliTest, find_marked, main, new_environment, wait_until
 
 
+def is_full(pipe):
+    """Whether whoever writes to the pipe has to wait."""
+    n_bytes = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+    return n_bytes > fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) - select.PIPE_BUF
+
+
 class Stop(CliTest):
     def start(self, *words, **keywords):
         self.environment = new_environment()
@@ -62,7 +68,7 @@ class Stop(CliTest):
 
     def test_while_a_function_runs(self):
         process = self.start("map", "-j2", "sleep", "0", "600", "601")
-        time.sleep(0.5)
+        self.assertEqual(process.stdout.readline(), b"0\n")
         process.send_signal(signal.SIGINT)
         self.assert_ends(process, 130)
 
@@ -77,8 +83,7 @@ class Stop(CliTest):
 
     def test_while_nobody_reads_its_output(self):
         process = self.start("run", "head -c 1000000 /dev/zero #{}", ":::", *"abcdefgh")
-        self.assertTrue(select.select([process.stdout], [], [], LIMIT)[0])
-        time.sleep(0.3)
+        self.assertTrue(wait_until(lambda: is_full(process.stdout)))
         process.send_signal(signal.SIGINT)
         self.assert_ends(process, 130)
 
@@ -133,7 +138,7 @@ class Pipes(CliTest):
             process = subprocess.Popen([CLI, "map", "-j2", "echo"], env=environment,
                                        stdin=source.stdout, stdout=subprocess.PIPE)
             source.stdout.close()
-            time.sleep(1)  # it would have read a lot by then
+            self.assertTrue(wait_until(lambda: is_full(process.stdout)))
             process.stdout.read(50000000)
             with open(f"/proc/{process.pid}/status", encoding="utf-8") as file:
                 peak_kib = int(re.search(r"VmHWM:\s*(\d+)", file.read()).group(1))

@@ -202,6 +202,14 @@ class UninstalledTest(FolderTest):
             folder = self.devenv("pkg-config", f"--variable={name}", "aiopool-1").strip()
             self.assert_files(Path(folder), file)
 
+    @unittest.skipUnless(HAS_VAPI, "there is no VAPI")
+    def test_valac_finds_the_package_and_what_it_needs(self):
+        shutil.copy(SQUARE / "square.vala", self.folder)
+        self.devenv("sh", "-ec", 'valac --vapidir "$(pkg-config --variable=vapidir aiopool-1)" '
+                    '--pkg aiopool-1 -o "$0" "$1"', self.folder / "square-vala",
+                    self.folder / "square.vala")
+        self.assertEqual(self.devenv(self.folder / "square-vala"), "144\n")
+
     def test_the_typelib_is_found(self):
         self.devenv("g-ir-inspect", "Aiopool", "--version=1", "--print-shlibs")
 
