@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "aiopool/api/aiopool-future-private.h"
+#include "aiopool/api/aiopool-parking-private.h"
 
 /* How a future hears of its task and tells others.
  *
@@ -242,7 +243,7 @@ settle (AiopoolFuture    *self,
   post_listeners (self, batch);
   aiopool_future_unlock (self);
   if (has_waiters)
-    aiopool_future_wake (self);
+    aiopool_parking_wake (self);
   return TRUE;
 }
 

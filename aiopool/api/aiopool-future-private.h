@@ -89,6 +89,5 @@ void                aiopool_future_install_signals (void);
 gboolean            aiopool_future_park           (AiopoolFuture         *self,
                                                    gint64                 end,
                                                    GCancellable          *cancellable);
-void                aiopool_future_wake           (AiopoolFuture         *self);
 
 G_END_DECLS

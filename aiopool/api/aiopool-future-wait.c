@@ -2,52 +2,38 @@
 #include "config.h"
 
 #include "aiopool/api/aiopool-future-private.h"
+#include "aiopool/api/aiopool-parking-private.h"
 
 #include "aiopool/base/aiopool-error.h"
 
 #include <unistd.h>
 
-/* Threads that block on futures park in a few slots that all futures share: a future needs no
- * condition of its own, and what a waiter sleeps on outlives it. The one who settles a future wakes
- * its slot only if somebody waits for that future.
+/* Blocking until a future has ended. While a worker has its task, the thread reads what that worker
+ * sends; otherwise, or if another thread does so, it sleeps.
  *
  * While somebody waits, partial results of the task need no credit: a wait that starved the task it
  * waits for would never end. */
 
-#define N_SLOTS 64
-
 typedef struct
 {
-  GMutex lock;
-  GCond  woken;
-} Slot;
+  AiopoolFuture *future;
+  GCancellable  *cancellable; /* (nullable) */
+} Wait;
 
-static Slot slots[N_SLOTS];
-
-static Slot *
-slot_of (AiopoolFuture *self)
+static gboolean
+is_enough (gpointer data)
 {
-  gsize address = (gsize) self;
+  Wait *wait = data;
 
-  return &slots[(address >> 4 ^ address >> 10) % N_SLOTS];
-}
-
-void
-aiopool_future_wake (AiopoolFuture *self)
-{
-  Slot *slot = slot_of (self);
-
-  /* Who looked at the state before this sleeps now; woken with the lock it would sleep again. */
-  g_mutex_lock (&slot->lock);
-  g_mutex_unlock (&slot->lock);
-  g_cond_broadcast (&slot->woken);
+  return aiopool_future_has_ended (wait->future) ||
+         g_cancellable_is_cancelled (wait->cancellable);
 }
 
 static void
 on_cancelled (GCancellable *cancellable,
               gpointer      user_data)
 {
-  aiopool_future_wake (user_data);
+  aiopool_parking_wake (user_data);
 }
 
 /* Returns what the task may have credit for now. */
@@ -75,23 +61,18 @@ leave (AiopoolFuture *self)
   aiopool_future_unlock (self);
 }
 
+/* Reads for the worker that runs the task, if one does. */
 static void
-sleep_until (AiopoolFuture *self,
-             gint64         end,
-             GCancellable  *cancellable)
+read_until (Wait   *wait,
+            gint64  end)
 {
-  Slot *slot = slot_of (self);
-  gboolean in_time = TRUE;
+  AiopoolJob *job = &wait->future->job;
+  AiopoolParked parked;
 
-  g_mutex_lock (&slot->lock);
-  while (in_time && !aiopool_future_has_ended (self) && !g_cancellable_is_cancelled (cancellable))
-    {
-      if (end < 0)
-        g_cond_wait (&slot->woken, &slot->lock);
-      else
-        in_time = g_cond_wait_until (&slot->woken, &slot->lock, end);
-    }
-  g_mutex_unlock (&slot->lock);
+  if (job->scheduler == NULL || !aiopool_parking_enter (wait->future, &parked))
+    return;
+  aiopool_scheduler_read_for (job->scheduler, job, is_enough, wait, parked.kick_fd, end);
+  aiopool_parking_leave (wait->future, &parked);
 }
 
 /* Blocks until the future has ended. @end: monotonic microseconds, -1 for ever. FALSE if it has not
@@ -101,6 +82,7 @@ aiopool_future_park (AiopoolFuture *self,
                      gint64         end,
                      GCancellable  *cancellable)
 {
+  Wait wait = { self, cancellable };
   gulong id = 0;
   gint64 debt;
 
@@ -113,7 +95,8 @@ aiopool_future_park (AiopoolFuture *self,
     aiopool_scheduler_grant (self->job.scheduler, &self->job, debt);
   if (cancellable != NULL)
     id = g_cancellable_connect (cancellable, G_CALLBACK (on_cancelled), self, NULL);
-  sleep_until (self, end, cancellable);
+  read_until (&wait, end);
+  aiopool_parking_sleep (self, is_enough, &wait, end);
   if (cancellable != NULL)
     g_cancellable_disconnect (cancellable, id);
   leave (self);

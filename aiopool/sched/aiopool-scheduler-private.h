@@ -61,6 +61,12 @@ gboolean          aiopool_scheduler_cancel      (AiopoolScheduler             *s
                                                  AiopoolJob                   *job,
                                                  AiopoolCancelMode             mode);
 void              aiopool_scheduler_hurry       (AiopoolScheduler             *self);
+void              aiopool_scheduler_read_for    (AiopoolScheduler             *self,
+                                                 AiopoolJob                   *job,
+                                                 gboolean                    (*enough) (gpointer),
+                                                 gpointer                      data,
+                                                 int                           kick_fd,
+                                                 gint64                        end);
 gboolean          aiopool_scheduler_is_running  (AiopoolScheduler             *self,
                                                  AiopoolJob                   *job,
                                                  gint64                       *since,

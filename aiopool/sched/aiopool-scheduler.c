@@ -352,6 +352,45 @@ aiopool_scheduler_hurry (AiopoolScheduler *self)
   aiopool_scheduler_unlock_and_tell (self, &report);
 }
 
+/* (transfer full) (nullable): the worker that has @job, whose messages the caller is to read. */
+static AiopoolPeer *
+borrow_reading (AiopoolScheduler *self,
+                AiopoolJob       *job)
+{
+  AiopoolPeer *peer = NULL;
+
+  g_mutex_lock (&self->lock);
+  if (job->state == AIOPOOL_JOB_SENT && aiopool_peer_lend (job->order.peer))
+    peer = aiopool_peer_ref (job->order.peer);
+  g_mutex_unlock (&self->lock);
+  return peer;
+}
+
+/* A thread that waits for @job reads what its worker sends, in place of the engine, until @enough
+ * says so; it looks at that after each message, at @end, and when somebody writes to the eventfd
+ * @kick_fd. Returns at once if another thread does so already, and whenever the engine has to go on
+ * for some reason. */
+void
+aiopool_scheduler_read_for (AiopoolScheduler *self,
+                            AiopoolJob       *job,
+                            gboolean        (*enough) (gpointer),
+                            gpointer          data,
+                            int               kick_fd,
+                            gint64            end)
+{
+  AiopoolPeer *peer = borrow_reading (self, job);
+
+  if (peer == NULL)
+    return;
+  while (!enough (data) && (end < 0 || g_get_monotonic_time () < end) &&
+         aiopool_peer_read_for (peer, kick_fd, end))
+    ;
+  g_mutex_lock (&self->lock);
+  aiopool_peer_take_back (peer);
+  g_mutex_unlock (&self->lock);
+  aiopool_peer_unref (peer);
+}
+
 static GError *
 cancelled_error (const char *why)
 {

@@ -6,7 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* What a worker tells its owner, on the engine thread and without a lock held. */
+/* What a worker tells its owner, without the owner's lock held: on the engine thread, but events
+ * also on one that waits and reads. */
 typedef struct
 {
   void (*ready)    (gpointer       owner,
@@ -68,9 +69,14 @@ gboolean            aiopool_peer_was_killed    (AiopoolPeer             *self);
 gint64              aiopool_peer_get_idle_since (AiopoolPeer            *self);
 gboolean            aiopool_peer_has_memory    (AiopoolPeer             *self);
 void                aiopool_peer_trim          (AiopoolPeer             *self);
+void                aiopool_peer_wait_writable (AiopoolPeer             *self);
+gboolean            aiopool_peer_lend          (AiopoolPeer             *self);
+void                aiopool_peer_take_back     (AiopoolPeer             *self);
 
 /* From any thread. */
-void                aiopool_peer_wait_writable (AiopoolPeer             *self);
+gboolean            aiopool_peer_read_for      (AiopoolPeer             *self,
+                                                int                      kick_fd,
+                                                gint64                   end);
 void                aiopool_peer_raise_term    (AiopoolPeer             *self);
 void                aiopool_peer_fail          (AiopoolPeer             *self,
                                                 int                      code,

@@ -10,14 +10,13 @@
 #include "aiopool/wire/aiopool-segment-private.h"
 #include "aiopool/workers/aiopool-countdown-private.h"
 #include "aiopool/workers/aiopool-inbound-private.h"
+#include "aiopool/workers/aiopool-intake-private.h"
 #include "aiopool/workers/aiopool-stderr-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -48,12 +47,12 @@ struct _AiopoolPeer
   int                     pid;
   guint64                 nonce;
   int                     data_fd;   /* (owned) */
-  AiopoolWatch            data_watch;
   AiopoolStatusPage      *page;      /* (owned) */
   AiopoolStderr          *standard_error; /* (owned) */
   AiopoolControl         *control;   /* (owned) */
   AiopoolOutbound        *outbound;  /* (owned) */
-  AiopoolInbound         *inbound;   /* (owned) */
+  AiopoolInbound         *inbound;   /* (unowned: the intake) */
+  AiopoolIntake          *intake;    /* (owned) */
   GError                 *failure;   /* (owned) (nullable): why it is being killed; engine only */
   int                     is_gone;   /* atomic: the process was reaped */
   gboolean                is_over;   /* the owner was told of the end, and may go; engine only */
@@ -135,15 +134,11 @@ on_alarm (gpointer owner)
     send_signal (self, number);
 }
 
-/* Kills the worker for a fault of its own. @code is of the pool's domain for one that starts and of
- * the task's domain for one that runs. On the engine thread. */
-void
-aiopool_peer_fail (AiopoolPeer *self,
-                   int          code,
-                   const char  *format,
-                   ...)
+static void
+fail (AiopoolPeer *self,
+      int          code,
+      const char  *message)
 {
-  va_list arguments;
   gboolean has_started;
 
   if (self->failure != NULL || self->is_over)
@@ -154,12 +149,51 @@ aiopool_peer_fail (AiopoolPeer *self,
     set_state (self, AIOPOOL_WORKER_CLOSING);
   aiopool_countdown_set_start (&self->countdown, 0);
   g_mutex_unlock (self->lock);
-  va_start (arguments, format);
-  self->failure = g_error_new_valist (has_started ? AIOPOOL_TASK_ERROR : AIOPOOL_POOL_ERROR, code,
-                                      format, arguments);
-  va_end (arguments);
+  self->failure = g_error_new_literal (has_started ? AIOPOOL_TASK_ERROR : AIOPOOL_POOL_ERROR,
+                                       code, message);
   g_debug ("worker %u (%d): %s", self->number, self->pid, self->failure->message);
+  aiopool_intake_ignore (self->intake);
   send_signal (self, SIGKILL);
+}
+
+typedef struct
+{
+  AiopoolPeer *peer;    /* (owned) */
+  int          code;
+  char        *message; /* (owned) */
+} Failure;
+
+static void
+on_failure (gpointer data)
+{
+  Failure *failure = data;
+
+  fail (failure->peer, failure->code, failure->message);
+  aiopool_peer_unref (failure->peer);
+  g_free (failure->message);
+  g_free (failure);
+}
+
+/* Kills the worker for a fault of its own. @code is of the pool's domain for one that starts and of
+ * the task's domain for one that runs. */
+void
+aiopool_peer_fail (AiopoolPeer *self,
+                   int          code,
+                   const char  *format,
+                   ...)
+{
+  Failure *failure = g_new (Failure, 1);
+  va_list arguments;
+
+  failure->peer = aiopool_peer_ref (self);
+  failure->code = code;
+  va_start (arguments, format);
+  failure->message = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  if (aiopool_engine_is_current ())
+    on_failure (failure);
+  else
+    aiopool_engine_post (on_failure, failure);
 }
 
 static void
@@ -216,9 +250,11 @@ on_events (gpointer      owner,
 static const AiopoolInboundOwner inbound_owner = { on_hello, on_refuse, on_events };
 
 static void
-report_bad_frame (AiopoolPeer  *self,
-                  const GError *error)
+on_broken (gpointer      owner,
+           const GError *error)
 {
+  AiopoolPeer *self = owner;
+
   aiopool_peer_fail (self, error->domain == AIOPOOL_TASK_ERROR ? AIOPOOL_TASK_ERROR_PROTOCOL
                                                               : AIOPOOL_POOL_ERROR_START_FAILED,
                      "The worker broke the protocol: %s", error->message);
@@ -226,11 +262,12 @@ report_bad_frame (AiopoolPeer  *self,
 
 /* The worker closed its socket. If it is not about to end it is of no use any more. */
 static void
-on_hang_up (AiopoolPeer *self)
+on_hung_up (gpointer owner)
 {
+  AiopoolPeer *self = owner;
   gboolean is_closing;
 
-  aiopool_watch_remove (&self->data_watch);
+  aiopool_intake_stop (self->intake);
   g_mutex_lock (self->lock);
   is_closing = self->state == AIOPOOL_WORKER_CLOSING;
   g_mutex_unlock (self->lock);
@@ -239,28 +276,17 @@ on_hang_up (AiopoolPeer *self)
 }
 
 static void
-on_data (AiopoolWatch *watch,
-         guint32       events)
+on_writable (gpointer owner)
 {
-  AiopoolPeer *self = aiopool_peer_ref (watch->owner);
-  g_autoptr (GError) error = NULL;
+  AiopoolPeer *self = owner;
 
-  if ((events & EPOLLOUT) != 0)
-    {
-      g_mutex_lock (self->lock);
-      aiopool_watch_set_events (watch, EPOLLIN);
-      g_mutex_unlock (self->lock);
-      self->owner_class->writable (self->owner, self);
-    }
-  if ((events & ~(guint32) EPOLLOUT) != 0)
-    {
-      if (!aiopool_inbound_read (self->inbound, self->failure != NULL, &error))
-        on_hang_up (self);
-      if (error != NULL)
-        report_bad_frame (self, error);
-    }
-  aiopool_peer_unref (self);
+  g_mutex_lock (self->lock);
+  aiopool_intake_want_writable (self->intake, FALSE);
+  g_mutex_unlock (self->lock);
+  self->owner_class->writable (self->owner, self);
 }
+
+static const AiopoolIntakeOwner intake_owner = { on_writable, on_hung_up, on_broken };
 
 static gboolean
 on_control_frame (gpointer            owner,
@@ -313,32 +339,15 @@ describe_end (AiopoolPeer *self,
                       g_subprocess_get_exit_status (self->process));
 }
 
-/* Everything that the worker managed to say is read before anybody hears of its end; not what an
- * offspring that has the socket too may add for ever. */
+/* Everything that the worker managed to say is read before anybody hears of its end. */
 static void
 read_the_rest (AiopoolPeer *self)
 {
   g_autoptr (GError) error = NULL;
-  const guint8 *rest;
-  gsize size;
-  guint64 end = aiopool_inbound_get_total (self->inbound);
-  int n_waiting = 0;
 
-  aiopool_watch_remove (&self->data_watch);
-  if (ioctl (self->data_fd, FIONREAD, &n_waiting) == 0)
-    end += (guint64) n_waiting;
-  while (aiopool_inbound_read (self->inbound, self->failure != NULL, &error) && error == NULL)
-    {
-      if (!aiopool_inbound_has_more (self->inbound) ||
-          aiopool_inbound_get_total (self->inbound) > end)
-        break;
-    }
-  size = aiopool_status_page_get_rest (self->page, aiopool_inbound_get_total (self->inbound),
-                                       &rest);
-  if (error == NULL && size > 0)
-    aiopool_inbound_feed (self->inbound, rest, size, self->failure != NULL, &error);
+  aiopool_intake_read_rest (self->intake, self->page, &error);
   if (error != NULL)
-    report_bad_frame (self, error);
+    on_broken (self, error);
   aiopool_stderr_drain (self->standard_error);
 }
 
@@ -411,6 +420,7 @@ open_all (AiopoolPeer       *self,
                                          self->is_trusted);
   self->inbound = aiopool_inbound_new (self->data_fd, self->control, self->is_trusted,
                                        self->limits.max_result_size, &inbound_owner, self);
+  self->intake = aiopool_intake_new (self->data_fd, self->inbound, &intake_owner, self);
   return TRUE;
 }
 
@@ -446,7 +456,7 @@ watch_process (AiopoolPeer *self)
   const char *identifier = g_subprocess_get_identifier (self->process); /* NULL once it is reaped */
 
   self->pid = identifier != NULL ? atoi (identifier) : 0;
-  aiopool_watch_add (&self->data_watch, self->data_fd, EPOLLIN);
+  aiopool_intake_start (self->intake);
   if (self->limits.start_timeout > 0)
     aiopool_countdown_set_start (&self->countdown,
                                  g_get_monotonic_time () + self->limits.start_timeout);
@@ -477,7 +487,6 @@ aiopool_peer_start (AiopoolLauncher         *launcher,
   self->nonce = (guint64) g_random_int () << 32 | g_random_int ();
   self->data_fd = -1;
   aiopool_countdown_init (&self->countdown, on_alarm, self);
-  aiopool_watch_init (&self->data_watch, on_data, self);
   if (open_all (self, &fds, error) && aiopool_launcher_check_descriptors (fds.data, error))
     {
       send_config (self);
@@ -499,9 +508,8 @@ peer_free (gpointer data)
 {
   AiopoolPeer *self = data;
 
-  aiopool_watch_remove (&self->data_watch);
   aiopool_countdown_clear (&self->countdown);
-  g_clear_pointer (&self->inbound, aiopool_inbound_free);
+  g_clear_pointer (&self->intake, aiopool_intake_free);
   g_clear_pointer (&self->outbound, aiopool_outbound_free);
   g_clear_pointer (&self->control, aiopool_control_free);
   g_clear_pointer (&self->standard_error, aiopool_stderr_free);
@@ -672,7 +680,7 @@ aiopool_peer_get_idle_since (AiopoolPeer *self)
 void
 aiopool_peer_wait_writable (AiopoolPeer *self)
 {
-  aiopool_watch_set_events (&self->data_watch, EPOLLIN | EPOLLOUT);
+  aiopool_intake_want_writable (self->intake, TRUE);
 }
 
 void
@@ -694,4 +702,32 @@ aiopool_peer_trim (AiopoolPeer *self)
 {
   aiopool_outbound_trim (self->outbound);
   aiopool_control_send (self->control, AIOPOOL_FRAME_TRIM, 0, 0, 0);
+}
+
+/* Lends the reading of what it sends to a thread that waits. FALSE if another one has it, or if
+ * there is nothing to read. */
+gboolean
+aiopool_peer_lend (AiopoolPeer *self)
+{
+  return self->state == AIOPOOL_WORKER_BUSY && aiopool_intake_lend (self->intake);
+}
+
+void
+aiopool_peer_take_back (AiopoolPeer *self)
+{
+  aiopool_intake_take_back (self->intake);
+}
+
+/* As aiopool_intake_read_for(). */
+gboolean
+aiopool_peer_read_for (AiopoolPeer *self,
+                       int          kick_fd,
+                       gint64       end)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean result = aiopool_intake_read_for (self->intake, kick_fd, end, &error);
+
+  if (error != NULL)
+    on_broken (self, error);
+  return result;
 }

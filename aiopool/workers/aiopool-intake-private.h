@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool/wire/aiopool-status-page-private.h"
+#include "aiopool/workers/aiopool-inbound-private.h"
+
+G_BEGIN_DECLS
+
+typedef struct _AiopoolIntake AiopoolIntake;
+
+/* On the engine thread. */
+typedef struct
+{
+  void (*writable) (gpointer      owner);
+  void (*hung_up)  (gpointer      owner); /* the worker closed its socket */
+  void (*broken)   (gpointer      owner,
+                    const GError *error);
+} AiopoolIntakeOwner;
+
+AiopoolIntake *aiopool_intake_new           (int                       fd,
+                                             AiopoolInbound           *inbound,
+                                             const AiopoolIntakeOwner *owner_class,
+                                             gpointer                  owner);
+void           aiopool_intake_free          (AiopoolIntake            *self);
+void           aiopool_intake_start         (AiopoolIntake            *self);
+void           aiopool_intake_stop          (AiopoolIntake            *self);
+void           aiopool_intake_read_rest     (AiopoolIntake            *self,
+                                             AiopoolStatusPage        *page,
+                                             GError                  **error);
+
+/* From any thread, under the owner's lock. */
+void           aiopool_intake_want_writable (AiopoolIntake            *self,
+                                             gboolean                  is_wanted);
+gboolean       aiopool_intake_lend          (AiopoolIntake            *self);
+void           aiopool_intake_take_back     (AiopoolIntake            *self);
+
+/* From any thread. */
+void           aiopool_intake_ignore        (AiopoolIntake            *self);
+gboolean       aiopool_intake_read_for      (AiopoolIntake            *self,
+                                             int                       kick_fd,
+                                             gint64                    end,
+                                             GError                  **error);
+
+G_END_DECLS

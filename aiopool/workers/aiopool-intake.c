@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/workers/aiopool-intake-private.h"
+
+#include "aiopool/base/aiopool-engine-private.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* Who reads what a worker sends.
+ *
+ * Mostly the engine, which watches the socket. A thread that blocks until a task has ended may
+ * borrow the reading meanwhile: it sleeps on the socket itself, takes in whatever comes, for all
+ * tasks of that worker, and is woken by nobody in between. The engine does not watch the socket
+ * while it is lent; should it look all the same (the end of a socket is always reported), no harm
+ * is done: reading and handing over is under a lock, and who comes second finds nothing.
+ *
+ * The lock comes before the owner's. */
+
+struct _AiopoolIntake
+{
+  int                       fd;      /* (unowned: the owner's) */
+  AiopoolWatch              watch;
+  GMutex                    lock;    /* guards the inbound, and the next */
+  AiopoolInbound           *inbound; /* (owned) */
+  gboolean                  is_over; /* nothing is handed over any more */
+  int                       is_ignoring; /* atomic: what comes is thrown away */
+  gboolean                  is_lent; /* under the owner's lock, as the next */
+  gboolean                  wants_writable;
+  const AiopoolIntakeOwner *owner_class;
+  gpointer                  owner;   /* (unowned: frees this) */
+};
+
+/* FALSE at the end of the stream, or if there is nothing to read for. */
+static gboolean
+read_once (AiopoolIntake  *self,
+           GError        **error)
+{
+  gboolean is_ignoring = g_atomic_int_get (&self->is_ignoring);
+  GError *local = NULL;
+  gboolean result;
+
+  g_mutex_lock (&self->lock);
+  result = !self->is_over && aiopool_inbound_read (self->inbound, is_ignoring, &local);
+  if (local != NULL)
+    g_atomic_int_set (&self->is_ignoring, TRUE);
+  g_mutex_unlock (&self->lock);
+  if (local != NULL)
+    g_propagate_error (error, local);
+  return result;
+}
+
+static void
+on_data (AiopoolWatch *watch,
+         guint32       events)
+{
+  AiopoolIntake *self = watch->owner;
+  g_autoptr (GError) error = NULL;
+
+  if ((events & EPOLLOUT) != 0)
+    self->owner_class->writable (self->owner);
+  if ((events & ~(guint32) EPOLLOUT) == 0)
+    return;
+  if (!read_once (self, &error))
+    self->owner_class->hung_up (self->owner);
+  if (error != NULL)
+    self->owner_class->broken (self->owner, error);
+}
+
+/* Takes @inbound. */
+AiopoolIntake *
+aiopool_intake_new (int                       fd,
+                    AiopoolInbound           *inbound,
+                    const AiopoolIntakeOwner *owner_class,
+                    gpointer                  owner)
+{
+  AiopoolIntake *self = g_new0 (AiopoolIntake, 1);
+
+  self->fd = fd;
+  self->inbound = inbound;
+  self->owner_class = owner_class;
+  self->owner = owner;
+  g_mutex_init (&self->lock);
+  aiopool_watch_init (&self->watch, on_data, self);
+  return self;
+}
+
+/* On the engine thread. */
+void
+aiopool_intake_free (AiopoolIntake *self)
+{
+  aiopool_intake_stop (self);
+  aiopool_inbound_free (self->inbound);
+  g_mutex_clear (&self->lock);
+  g_free (self);
+}
+
+/* On the engine thread. */
+void
+aiopool_intake_start (AiopoolIntake *self)
+{
+  aiopool_watch_add (&self->watch, self->fd, EPOLLIN);
+}
+
+/* On the engine thread. */
+void
+aiopool_intake_stop (AiopoolIntake *self)
+{
+  aiopool_watch_remove (&self->watch);
+}
+
+static void
+update_watch (AiopoolIntake *self)
+{
+  aiopool_watch_set_events (&self->watch, (self->is_lent ? 0 : EPOLLIN) |
+                                          (self->wants_writable ? EPOLLOUT : 0));
+}
+
+void
+aiopool_intake_want_writable (AiopoolIntake *self,
+                              gboolean       is_wanted)
+{
+  self->wants_writable = is_wanted;
+  update_watch (self);
+}
+
+/* FALSE if somebody has it already. */
+gboolean
+aiopool_intake_lend (AiopoolIntake *self)
+{
+  if (self->is_lent)
+    return FALSE;
+  self->is_lent = TRUE;
+  update_watch (self);
+  return TRUE;
+}
+
+void
+aiopool_intake_take_back (AiopoolIntake *self)
+{
+  self->is_lent = FALSE;
+  update_watch (self);
+}
+
+/* The worker is being ended for a fault. */
+void
+aiopool_intake_ignore (AiopoolIntake *self)
+{
+  g_atomic_int_set (&self->is_ignoring, TRUE);
+}
+
+static void
+clear_kick (int fd)
+{
+  guint64 count;
+
+  if (read (fd, &count, sizeof count) < 0 && errno != EAGAIN)
+    g_debug ("kick: %s", g_strerror (errno));
+}
+
+/* For who borrowed it: sleeps until something came, or the eventfd @kick_fd or the time @end
+ * (monotonic microseconds, -1 for never) says that it is enough, and takes it in. FALSE if the
+ * engine has to go on. */
+gboolean
+aiopool_intake_read_for (AiopoolIntake  *self,
+                         int             kick_fd,
+                         gint64          end,
+                         GError        **error)
+{
+  struct pollfd fds[2] = { { self->fd, POLLIN, 0 }, { kick_fd, POLLIN, 0 } };
+  gint64 left = end >= 0 ? MAX (end - g_get_monotonic_time (), 0) : 0;
+  struct timespec timeout = { left / G_USEC_PER_SEC, left % G_USEC_PER_SEC * 1000 };
+  GError *local = NULL;
+  gboolean result;
+
+  if (g_atomic_int_get (&self->is_ignoring))
+    return FALSE;
+  if (ppoll (fds, 2, end >= 0 ? &timeout : NULL, NULL) < 0)
+    return errno == EINTR;
+  if (fds[1].revents != 0)
+    clear_kick (kick_fd);
+  if (fds[0].revents == 0)
+    return TRUE;
+  result = read_once (self, &local);
+  if (local == NULL)
+    return result;
+  g_propagate_error (error, local);
+  return FALSE;
+}
+
+/* The worker is gone. What it managed to say is read, from the socket and the @page; not what an
+ * offspring that has the socket too may add for ever. Nothing is handed over after this. */
+void
+aiopool_intake_read_rest (AiopoolIntake      *self,
+                          AiopoolStatusPage  *page,
+                          GError            **error)
+{
+  gboolean is_ignoring = g_atomic_int_get (&self->is_ignoring);
+  int n_waiting = 0;
+  GError *local = NULL;
+  const guint8 *rest;
+  guint64 end;
+  gsize size;
+
+  aiopool_intake_stop (self);
+  g_mutex_lock (&self->lock);
+  end = aiopool_inbound_get_total (self->inbound);
+  if (ioctl (self->fd, FIONREAD, &n_waiting) == 0)
+    end += (guint64) n_waiting;
+  while (aiopool_inbound_read (self->inbound, is_ignoring, &local) && local == NULL &&
+         aiopool_inbound_has_more (self->inbound) &&
+         aiopool_inbound_get_total (self->inbound) <= end)
+    ;
+  size = aiopool_status_page_get_rest (page, aiopool_inbound_get_total (self->inbound), &rest);
+  if (local == NULL && size > 0)
+    aiopool_inbound_feed (self->inbound, rest, size, is_ignoring, &local);
+  self->is_over = TRUE;
+  g_mutex_unlock (&self->lock);
+  if (local != NULL)
+    g_propagate_error (error, local);
+}
