@@ -158,7 +158,8 @@ calls_nobody (AiopoolFuture *self,
   if (g_once_init_enter (&notify_id))
     g_once_init_leave (&notify_id, g_signal_lookup ("notify", G_TYPE_OBJECT));
   return !g_signal_has_handler_pending (self, signals[SIGNAL_DONE], 0, TRUE) &&
-         !g_signal_has_handler_pending (self, (guint) notify_id, 0, TRUE);
+         !g_signal_has_handler_pending (self, (guint) notify_id,
+                                        g_quark_from_static_string ("state"), TRUE);
 }
 
 static gboolean
