@@ -39,10 +39,12 @@ aiopool_call_discard_buffers (AiopoolCall *self)
   g_clear_pointer (&self->buffers, g_array_unref);
 }
 
-/* TRUE for the first answer, before which the last progress goes. */
+/* TRUE for the first answer, before which the last progress goes. From here on it is too late to
+ * end the task. */
 static gboolean
 claim (AiopoolCall *self)
 {
+  guint64 running = self->id;
   gboolean is_first;
 
   g_mutex_lock (&self->lock);
@@ -53,7 +55,9 @@ claim (AiopoolCall *self)
       g_atomic_int_set (&self->is_answered, TRUE);
     }
   g_mutex_unlock (&self->lock);
-  if (!is_first)
+  if (is_first)
+    atomic_compare_exchange_strong (&self->session->running, &running, 0);
+  else
     g_critical ("Function '%s' answered its call a second time", self->function);
   return is_first;
 }

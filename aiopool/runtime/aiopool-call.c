@@ -436,6 +436,7 @@ aiopool_call_emit (AiopoolCall  *self,
                    GError      **error)
 {
   g_autoptr (GVariant) owned = NULL;
+  gint64 cost;
   guint64 before;
   gboolean is_sent;
 
@@ -446,7 +447,8 @@ aiopool_call_emit (AiopoolCall  *self,
   owned = g_variant_ref_sink (value);
   if (g_cancellable_set_error_if_cancelled (get_cancellable (self), error))
     return FALSE;
-  before = count_emitted (self, AIOPOOL_EMIT_COST (g_variant_get_size (value)));
+  cost = AIOPOOL_EMIT_COST (g_variant_get_size (value));
+  before = count_emitted (self, cost);
   if (!aiopool_session_wait_credit (self->session, self->id, before) &&
       !aiopool_call_is_answered (self))
     {
@@ -458,5 +460,7 @@ aiopool_call_emit (AiopoolCall  *self,
   if (is_sent)
     flush_emit (self);
   g_mutex_unlock (&self->lock);
+  if (!is_sent) /* the parent gives no credit for what it never gets */
+    aiopool_session_grant (self->session, self->id, (guint64) cost);
   return is_sent;
 }

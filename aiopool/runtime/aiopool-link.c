@@ -5,7 +5,6 @@
 
 #include "aiopool/wire/aiopool-worker-fds-private.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -45,6 +44,39 @@ cancel_in (GMainContext *context,
   g_source_attach (source, context);
 }
 
+/* The function of the task cannot be told to stop. That matters only while it runs: the parent will
+ * end what the worker does then. */
+static void
+say_unheard (AiopoolSession *self,
+             guint64         id)
+{
+  guint64 running = id;
+
+  atomic_store (&self->unheard, g_get_monotonic_time ());
+  if (atomic_compare_exchange_strong (&self->running, &running, AIOPOOL_RUNNING_UNHEARD))
+    aiopool_session_send_control (self, AIOPOOL_FRAME_UNHEARD, 0, id);
+}
+
+/* Under the lock. FALSE if the task is over. */
+static gboolean
+note_cancel (AiopoolSession  *self,
+             guint64          id,
+             GCancellable   **cancellable,
+             GMainContext   **context)
+{
+  AiopoolTold *told = aiopool_session_get_told (self, id);
+
+  if (told == NULL)
+    return FALSE;
+  told->is_cancelled = TRUE;
+  if (told->cancellable != NULL)
+    *cancellable = g_object_ref (told->cancellable);
+  if (told->is_async && self->context != NULL)
+    *context = g_main_context_ref (self->context);
+  g_cond_broadcast (&self->granted);
+  return TRUE;
+}
+
 /* An asynchronous function hears it in its main context, another one right here. */
 static void
 take_cancel (AiopoolSession     *self,
@@ -52,23 +84,15 @@ take_cancel (AiopoolSession     *self,
 {
   g_autoptr (GCancellable) cancellable = NULL;
   g_autoptr (GMainContext) context = NULL;
-  gboolean is_async;
-  AiopoolTold *told;
+  gboolean is_under_way;
 
   g_mutex_lock (&self->lock);
-  told = aiopool_session_get_told (self, frame->id);
-  told->is_cancelled = TRUE;
-  if (told->cancellable != NULL)
-    cancellable = g_object_ref (told->cancellable);
-  is_async = told->is_async && self->context != NULL;
-  if (is_async)
-    context = g_main_context_ref (self->context);
-  g_cond_broadcast (&self->granted);
+  is_under_way = note_cancel (self, frame->id, &cancellable, &context);
   g_mutex_unlock (&self->lock);
 
-  if (cancellable == NULL && (frame->flags & CANCEL_FORCED) != 0)
-    aiopool_session_send_control (self, AIOPOOL_FRAME_UNHEARD, 0, frame->id);
-  else if (cancellable != NULL && is_async)
+  if (is_under_way && cancellable == NULL && (frame->flags & CANCEL_FORCED) != 0)
+    say_unheard (self, frame->id);
+  else if (cancellable != NULL && context != NULL)
     cancel_in (context, cancellable);
   else if (cancellable != NULL)
     g_cancellable_cancel (cancellable);
@@ -79,16 +103,11 @@ take_credit (AiopoolSession     *self,
              const AiopoolFrame *frame)
 {
   guint64 credit;
-  AiopoolTold *told;
 
   if (frame->length != sizeof credit)
     return;
   memcpy (&credit, frame->body, sizeof credit);
-  g_mutex_lock (&self->lock);
-  told = aiopool_session_get_told (self, frame->id);
-  told->credit = told->credit + credit < credit ? G_MAXUINT64 : told->credit + credit;
-  g_cond_broadcast (&self->granted);
-  g_mutex_unlock (&self->lock);
+  aiopool_session_grant (self, frame->id, credit);
 }
 
 static void
@@ -169,15 +188,14 @@ link_main (gpointer data)
 void
 aiopool_link_start (AiopoolSession *session)
 {
-  gboolean has_parent_fd = fcntl (AIOPOOL_FD_PARENT, F_GETFD) >= 0;
   sigset_t all, old;
 
   sigfillset (&all);
   pthread_sigmask (SIG_SETMASK, &all, &old);
   g_thread_unref (g_thread_new ("aiopool-link", link_main, session));
-  if (has_parent_fd)
+  if (session->has_parent_fd)
     g_thread_unref (g_thread_new ("aiopool-guard", guard_main, NULL));
   pthread_sigmask (SIG_SETMASK, &old, NULL);
-  if (has_parent_fd)
+  if (session->has_parent_fd)
     prctl (PR_SET_PDEATHSIG, SIGCONT);
 }

@@ -39,7 +39,7 @@ struct _AiopoolOutbox
   guint8            *large;    /* (owned) (nullable): a frame that is no part of the buffer */
   gsize              size;     /* of the frame between begin() and end() */
   int                timer_fd; /* (owned) */
-  int                is_watched; /* atomic: the timer is set */
+  gboolean           is_watched; /* the timer is set */
 };
 
 AiopoolOutbox *
@@ -180,7 +180,7 @@ end_with_fds (AiopoolOutbox *self,
   g_free (copy);
 }
 
-/* @fds: (transfer full) (nullable): to go with the frame. */
+/* @fds: (nullable): to go with the frame, sent when this returns. */
 void
 aiopool_outbox_end (AiopoolOutbox *self,
                     GUnixFDList   *fds)
@@ -200,13 +200,17 @@ aiopool_outbox_end (AiopoolOutbox *self,
       aiopool_status_page_commit (self->page, self->base + self->used);
     }
   g_mutex_unlock (&self->lock);
-  g_clear_object (&fds);
 }
 
 gboolean
 aiopool_outbox_is_full (AiopoolOutbox *self)
 {
-  return self->used >= FULL_BYTES || self->n_frames >= FULL_FRAMES;
+  gboolean is_full;
+
+  g_mutex_lock (&self->lock);
+  is_full = self->used >= FULL_BYTES || self->n_frames >= FULL_FRAMES;
+  g_mutex_unlock (&self->lock);
+  return is_full;
 }
 
 /* Writes everything, waiting for the socket. */
@@ -218,11 +222,15 @@ aiopool_outbox_flush (AiopoolOutbox *self)
   g_mutex_unlock (&self->lock);
 }
 
+/* Under the lock. */
 static void
 set_timer (AiopoolOutbox *self)
 {
   struct itimerspec when = { .it_value.tv_nsec = WATCH_NSEC };
 
+  if (self->is_watched)
+    return;
+  self->is_watched = TRUE;
   timerfd_settime (self->timer_fd, 0, &when, NULL);
 }
 
@@ -230,8 +238,10 @@ set_timer (AiopoolOutbox *self)
 void
 aiopool_outbox_watch (AiopoolOutbox *self)
 {
-  if (self->used > 0 && g_atomic_int_compare_and_exchange (&self->is_watched, FALSE, TRUE))
+  g_mutex_lock (&self->lock);
+  if (self->used > 0)
     set_timer (self);
+  g_mutex_unlock (&self->lock);
 }
 
 /* On the link thread. */
@@ -242,10 +252,9 @@ aiopool_outbox_on_timer (AiopoolOutbox *self)
 
   if (read (self->timer_fd, &count, sizeof count) < 0)
     return;
-  g_atomic_int_set (&self->is_watched, FALSE);
   g_mutex_lock (&self->lock);
-  if (!write_buffer (self, FALSE) &&
-      g_atomic_int_compare_and_exchange (&self->is_watched, FALSE, TRUE))
+  self->is_watched = FALSE;
+  if (!write_buffer (self, FALSE))
     set_timer (self);
   g_mutex_unlock (&self->lock);
 }

@@ -4,6 +4,7 @@
 #include "aiopool/runtime/aiopool-parcel-private.h"
 
 #include "aiopool/base/aiopool-error.h"
+#include "aiopool/base/aiopool-fd-private.h"
 #include "aiopool/wire/aiopool-remote-error-private.h"
 
 #include <string.h>
@@ -145,23 +146,35 @@ aiopool_parcel_pack_variant (AiopoolParcel   *self,
   return TRUE;
 }
 
-/* The descriptor of the memory, then @fds. Returns: (transfer full) (nullable). */
+/* The descriptor of the memory, then those of @fds, which are not copied, so that this cannot fail:
+ * let_go() must follow. Returns: (transfer full) (nullable). */
 static GUnixFDList *
 collect_fds (AiopoolParcel *self,
              GUnixFDList   *fds)
 {
-  GUnixFDList *all;
-  const int *array;
-  int n_fds;
+  g_autoptr (GArray) all = NULL;
+  const int *array = NULL;
+  int n_fds = 0;
 
   if (self->fd < 0)
     return fds != NULL ? g_object_ref (fds) : NULL;
-  all = g_unix_fd_list_new_from_array (&self->fd, 1);
-  self->fd = -1;
-  array = fds != NULL ? g_unix_fd_list_peek_fds (fds, &n_fds) : NULL;
-  for (int i = 0; array != NULL && i < n_fds; i++)
-    g_unix_fd_list_append (all, array[i], NULL);
-  return all;
+  if (fds != NULL)
+    array = g_unix_fd_list_peek_fds (fds, &n_fds);
+  all = g_array_new (FALSE, FALSE, sizeof (int));
+  g_array_append_val (all, self->fd);
+  g_array_append_vals (all, array, (guint) n_fds);
+  return g_unix_fd_list_new_from_array ((const int *) (gpointer) all->data, n_fds + 1);
+}
+
+/* @all: (transfer full) (nullable): from collect_fds(), sent. */
+static void
+let_go (AiopoolParcel *self,
+        GUnixFDList   *all)
+{
+  if (self->fd >= 0)
+    g_free (g_unix_fd_list_steal_fds (all, NULL));
+  aiopool_clear_fd (&self->fd);
+  g_clear_object (&all);
 }
 
 static guint8
@@ -186,6 +199,7 @@ aiopool_parcel_send_result (AiopoolParcel  *self,
                                                       aiopool_message_result_size (&message)),
                                 id, count_fds (all), &message);
   aiopool_outbox_end (session->outbox, all);
+  let_go (self, all);
 }
 
 void
@@ -199,6 +213,7 @@ aiopool_parcel_send_emit (AiopoolParcel  *self,
                                                     aiopool_message_emit_size (&self->value)),
                               id, count_fds (all), &self->value);
   aiopool_outbox_end (session->outbox, all);
+  let_go (self, all);
 }
 
 static GVariant *

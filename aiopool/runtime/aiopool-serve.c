@@ -26,6 +26,8 @@
 
 #define LONG_WAIT 200 /* microseconds after which answers are written though more tasks are here */
 
+#define SIGNAL_WAIT 50000 /* microseconds */
+
 #define EXIT_PROTOCOL 3
 
 typedef struct
@@ -181,23 +183,19 @@ run_async (Server             *self,
   return g_get_monotonic_time ();
 }
 
-/* Returns when it ended, or 0 if that is long ago. @entry: (transfer full) (nullable). */
+/* Returns when it ended, or 0 if that is long ago. @entry: (nullable). */
 static gint64
-run (Server       *self,
-     AiopoolCall  *call,
-     AiopoolEntry *entry)
+run (Server             *self,
+     AiopoolCall        *call,
+     const AiopoolEntry *entry)
 {
-  gint64 ended;
-
   if (entry == NULL)
     {
       fail_unknown (call);
       return call->started;
     }
   aiopool_outbox_watch (self->session->outbox);
-  ended = entry->function != NULL ? run_sync (self, call, entry) : run_async (self, call, entry);
-  aiopool_entry_unref (entry);
-  return ended;
+  return entry->function != NULL ? run_sync (self, call, entry) : run_async (self, call, entry);
 }
 
 static void
@@ -229,6 +227,7 @@ start_task (Server                   *self,
     self->now = run (self, call, entry);
   else
     aiopool_call_answer_error (call, error, started);
+  g_clear_pointer (&entry, aiopool_entry_unref);
   g_atomic_pointer_set (&self->current, NULL);
   end_with (self, call);
   if (self->now == 0 || self->now - self->flushed > LONG_WAIT ||
@@ -250,6 +249,25 @@ drop_task (Server                   *self,
   aiopool_argument_clear (&argument);
 }
 
+/* Before the task @id is said to have started, so that no cancel of it comes too early. After one
+ * that could not be told to stop and ended all the same, the parent's signal, which is for that one
+ * alone, may be on its way: it should find no other. */
+static void
+set_running (Server  *self,
+             guint64  id)
+{
+  gint64 left;
+
+  if (atomic_load (&self->session->running) == AIOPOOL_RUNNING_UNHEARD)
+    {
+      flush (self);
+      left = atomic_load (&self->session->unheard) + SIGNAL_WAIT - g_get_monotonic_time ();
+      if (left > 0)
+        g_usleep ((gulong) left);
+    }
+  atomic_store (&self->session->running, self->limit == 1 ? id : 0);
+}
+
 static void
 take_task (Server             *self,
            const AiopoolFrame *frame)
@@ -259,6 +277,7 @@ take_task (Server             *self,
 
   if (!aiopool_message_parse_task (frame, &message))
     give_up ("a malformed task", frame->type);
+  set_running (self, frame->id);
   if (self->now == 0)
     self->flushed = self->now = g_get_monotonic_time ();
   if (aiopool_status_page_start (self->session->page, frame->id, self->now))
@@ -391,7 +410,10 @@ on_readable (int          fd,
   Server *self = data;
 
   if (self->is_handling)
-    return G_SOURCE_CONTINUE;
+    {
+      stop_watching (self); /* go_on() starts it again */
+      return G_SOURCE_REMOVE;
+    }
   self->has_ended = aiopool_reader_fill (self->session->reader, FALSE) == AIOPOOL_IO_END;
   if (self->has_ended)
     stop_watching (self);

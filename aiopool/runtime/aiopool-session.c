@@ -17,9 +17,8 @@
  * reads the configuration and says HELLO.
  *
  * What the parent says about single tasks (cancel, credit) comes on the link thread and meets the
- * task here, in a table that holds only tasks which somebody said or asked something about. */
-
-#define MAX_TOLD 256 /* entries kept for tasks that may have ended */
+ * task here, in a table that holds only tasks which somebody said or asked something about, one a
+ * slot of the status page: a task that gets a slot has seen the end of the one before it. */
 
 static gboolean has_variable_been_read;
 
@@ -114,6 +113,7 @@ aiopool_session_open (GError **error)
   self = g_new0 (AiopoolSession, 1);
   self->data_fd = AIOPOOL_FD_DATA;
   self->control_fd = AIOPOOL_FD_CONTROL;
+  self->has_parent_fd = fcntl (AIOPOOL_FD_PARENT, F_GETFD) >= 0; /* before ours can be that */
   self->page = aiopool_status_page_open (AIOPOOL_FD_STATUS, error);
   if (self->page == NULL)
     {
@@ -125,7 +125,7 @@ aiopool_session_open (GError **error)
   self->cache = aiopool_segment_cache_new (on_segment_unused, self);
   g_mutex_init (&self->lock);
   g_cond_init (&self->granted);
-  self->told = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, told_free);
+  self->told = g_hash_table_new_full (NULL, NULL, NULL, told_free);
   return self;
 }
 
@@ -198,32 +198,39 @@ aiopool_session_tell_forgotten (AiopoolSession *self)
                                   g_array_index (forgotten, guint64, i));
 }
 
-static gboolean
-is_stale (gpointer key,
-          gpointer value,
-          gpointer user_data)
+static gpointer
+slot_key (guint64 id)
 {
-  return !((AiopoolTold *) value)->is_running;
+  return GUINT_TO_POINTER (AIOPOOL_TASK_ID_SLOT (id));
 }
 
 /* Under the lock. */
+static AiopoolTold *
+find_told (AiopoolSession *self,
+           guint64         id)
+{
+  AiopoolTold *told = g_hash_table_lookup (self->told, slot_key (id));
+
+  return told != NULL && told->id == id ? told : NULL;
+}
+
+/* Under the lock. NULL if the slot has a later task, which is what the larger id says. */
 AiopoolTold *
 aiopool_session_get_told (AiopoolSession *self,
                           guint64         id)
 {
-  AiopoolTold *told = g_hash_table_lookup (self->told, &id);
+  AiopoolTold *told = g_hash_table_lookup (self->told, slot_key (id));
 
-  if (told != NULL)
-    return told;
-  if (g_hash_table_size (self->told) >= MAX_TOLD)
-    g_hash_table_foreach_remove (self->told, is_stale, NULL);
+  if (told != NULL && told->id >= id)
+    return told->id == id ? told : NULL;
   told = g_new0 (AiopoolTold, 1);
   told->id = id;
-  g_hash_table_insert (self->told, &told->id, told);
+  g_hash_table_insert (self->told, slot_key (id), told);
   return told;
 }
 
-/* The running task @id wants to hear of a cancel. Returns: (transfer full). */
+/* The running task @id, which is not answered, wants to hear of a cancel.
+ * Returns: (transfer full). */
 GCancellable *
 aiopool_session_listen (AiopoolSession *self,
                         guint64         id,
@@ -235,7 +242,7 @@ aiopool_session_listen (AiopoolSession *self,
 
   g_mutex_lock (&self->lock);
   told = aiopool_session_get_told (self, id);
-  told->is_running = TRUE;
+  g_assert (told != NULL);
   told->is_async = is_async;
   if (told->cancellable == NULL)
     told->cancellable = g_cancellable_new ();
@@ -245,6 +252,22 @@ aiopool_session_listen (AiopoolSession *self,
   if (is_cancelled)
     g_cancellable_cancel (cancellable);
   return cancellable;
+}
+
+/* The task @id, which listens, may have sent @credit bytes more. One that is over needs none. */
+void
+aiopool_session_grant (AiopoolSession *self,
+                       guint64         id,
+                       guint64         credit)
+{
+  AiopoolTold *told;
+
+  g_mutex_lock (&self->lock);
+  told = find_told (self, id);
+  if (told != NULL)
+    told->credit = told->credit + credit < credit ? G_MAXUINT64 : told->credit + credit;
+  g_cond_broadcast (&self->granted);
+  g_mutex_unlock (&self->lock);
 }
 
 /* Waits until the running task @id, which listens, may have sent @spent bytes. FALSE if it is
@@ -261,7 +284,7 @@ aiopool_session_wait_credit (AiopoolSession *self,
     return TRUE;
   aiopool_outbox_flush (self->outbox);
   g_mutex_lock (&self->lock);
-  while ((told = g_hash_table_lookup (self->told, &id)) != NULL && !told->is_cancelled &&
+  while ((told = find_told (self, id)) != NULL && !told->is_cancelled &&
          told->credit < spent - AIOPOOL_EMIT_CREDIT)
     g_cond_wait (&self->granted, &self->lock);
   may_go_on = told != NULL && !told->is_cancelled;
@@ -274,10 +297,11 @@ void
 aiopool_session_finish (AiopoolSession *self,
                         guint64         id)
 {
-  if (g_hash_table_size (self->told) == 0)
-    return;
   g_mutex_lock (&self->lock);
-  g_hash_table_remove (self->told, &id);
-  g_cond_broadcast (&self->granted);
+  if (find_told (self, id) != NULL)
+    {
+      g_hash_table_remove (self->told, slot_key (id));
+      g_cond_broadcast (&self->granted);
+    }
   g_mutex_unlock (&self->lock);
 }

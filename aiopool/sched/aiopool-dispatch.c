@@ -256,17 +256,6 @@ on_writable (gpointer     owner,
   aiopool_scheduler_unref (self);
 }
 
-/* Whether the worker has gone on to another task since. */
-static gboolean
-runs_wanted (AiopoolPeer *peer)
-{
-  AiopoolOrder *order = aiopool_outbound_get_first (aiopool_peer_get_outbound (peer));
-  gint64 claimed;
-
-  return order != NULL &&
-         aiopool_status_page_is_started (aiopool_peer_get_page (peer), order->id, &claimed);
-}
-
 /* The function that runs cannot hear that it should stop. */
 static void
 on_unheard (gpointer     owner,
@@ -279,7 +268,8 @@ on_unheard (gpointer     owner,
 
   aiopool_scheduler_lock (self);
   is_abandoned = aiopool_outbound_find (aiopool_peer_get_outbound (peer), id, &order) &&
-                 order == NULL && self->limits.tasks_per_worker == 1 && !runs_wanted (peer);
+                 order == NULL && self->limits.tasks_per_worker == 1 &&
+                 !aiopool_peer_runs_wanted (peer);
   g_mutex_unlock (&self->lock);
   if (is_abandoned)
     aiopool_peer_raise_term (peer);

@@ -33,6 +33,7 @@ void     aiopool_countdown_remove_task (AiopoolCountdown *self,
 void     aiopool_countdown_stop        (AiopoolCountdown *self);
 int      aiopool_countdown_take_due    (AiopoolCountdown *self,
                                         gint64            now,
+                                        gboolean          spare,
                                         gboolean         *is_start_late);
 
 G_END_DECLS

@@ -8,11 +8,14 @@
 /* The times at which a worker must have reported, and at which it gets a signal: for itself, or for
  * a task that was told to stop and has not. One alarm for the earliest of them. */
 
+#define SPARED_USEC 50000
+
 typedef struct
 {
-  guint64 id;
-  gint64  term_at;
-  gint64  kill_at;
+  guint64  id;
+  gint64   term_at;
+  gint64   kill_at;
+  gboolean is_spared; /* what is due was put off once */
 } Escalation;
 
 void
@@ -85,7 +88,7 @@ aiopool_countdown_add_task (AiopoolCountdown *self,
                             gint64            term_at,
                             gint64            kill_at)
 {
-  Escalation escalation = { id, term_at, kill_at };
+  Escalation escalation = { id, term_at, kill_at, FALSE };
 
   g_array_append_val (self->escalations, escalation);
   arm (self);
@@ -125,10 +128,31 @@ take (gint64 *when,
   return TRUE;
 }
 
-/* Which signal is due, SIGKILL before SIGTERM, or 0. */
+/* As take(), for a task. With @spare it is put off once. */
+static gboolean
+take_for_task (Escalation *escalation,
+               gint64     *when,
+               gint64      now,
+               gboolean    spare)
+{
+  if (!take (when, now))
+    return FALSE;
+  if (spare && !escalation->is_spared)
+    {
+      *when = now + SPARED_USEC;
+      escalation->is_spared = TRUE;
+      return FALSE;
+    }
+  escalation->is_spared = FALSE;
+  return TRUE;
+}
+
+/* Which signal is due, SIGKILL before SIGTERM, or 0. @spare: the worker runs another task already,
+ * so that it has ended the one that was told to stop, and will say so at any moment. */
 int
 aiopool_countdown_take_due (AiopoolCountdown *self,
                             gint64            now,
+                            gboolean          spare,
                             gboolean         *is_start_late)
 {
   gboolean is_term = take (&self->term_at, now);
@@ -139,8 +163,8 @@ aiopool_countdown_take_due (AiopoolCountdown *self,
     {
       Escalation *escalation = &g_array_index (self->escalations, Escalation, i);
 
-      is_term |= take (&escalation->term_at, now);
-      is_kill |= take (&escalation->kill_at, now);
+      is_term |= take_for_task (escalation, &escalation->term_at, now, spare);
+      is_kill |= take_for_task (escalation, &escalation->kill_at, now, spare);
     }
   arm (self);
   return is_kill ? SIGKILL : is_term ? SIGTERM : 0;

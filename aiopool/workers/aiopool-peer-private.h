@@ -70,6 +70,7 @@ gint64              aiopool_peer_get_idle_since (AiopoolPeer            *self);
 gboolean            aiopool_peer_has_memory    (AiopoolPeer             *self);
 void                aiopool_peer_trim          (AiopoolPeer             *self);
 void                aiopool_peer_wait_writable (AiopoolPeer             *self);
+gboolean            aiopool_peer_runs_wanted   (AiopoolPeer             *self);
 gboolean            aiopool_peer_lend          (AiopoolPeer             *self);
 void                aiopool_peer_take_back     (AiopoolPeer             *self);
 

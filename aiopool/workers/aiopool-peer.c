@@ -124,7 +124,8 @@ on_alarm (gpointer owner)
   if (self->is_over)
     return;
   g_mutex_lock (self->lock);
-  number = aiopool_countdown_take_due (&self->countdown, now, &is_late);
+  number = aiopool_countdown_take_due (&self->countdown, now, aiopool_peer_runs_wanted (self),
+                                       &is_late);
   g_mutex_unlock (self->lock);
   if (is_late)
     aiopool_peer_fail (self, AIOPOOL_POOL_ERROR_START_TIMED_OUT,
@@ -730,4 +731,15 @@ aiopool_peer_read_for (AiopoolPeer *self,
   if (error != NULL)
     on_broken (self, error);
   return result;
+}
+
+/* Whether the worker, which runs one task at a time, runs one that nobody gave up. */
+gboolean
+aiopool_peer_runs_wanted (AiopoolPeer *self)
+{
+  AiopoolOrder *order = aiopool_outbound_get_first (self->outbound);
+  gint64 claimed;
+
+  return self->limits.tasks_per_worker == 1 && order != NULL &&
+         aiopool_status_page_is_started (self->page, order->id, &claimed);
 }

@@ -110,6 +110,33 @@ get_directory (AiopoolCall *call,
   return g_variant_new_string (directory);
 }
 
+/* What a process inherits: (i) -> b. */
+static GVariant *
+has_descriptor (AiopoolCall *call,
+                GVariant    *arguments,
+                gpointer     user_data,
+                GError     **error)
+{
+  int fd;
+
+  g_variant_get (arguments, "(i)", &fd);
+  return g_variant_new_boolean (fcntl (fd, F_GETFD) >= 0);
+}
+
+static GVariant *
+ignores_signal (AiopoolCall *call,
+                GVariant    *arguments,
+                gpointer     user_data,
+                GError     **error)
+{
+  struct sigaction action;
+  int number;
+
+  g_variant_get (arguments, "(i)", &number);
+  return g_variant_new_boolean (sigaction (number, NULL, &action) == 0 &&
+                                action.sa_handler == SIG_IGN);
+}
+
 static GVariant *
 get_keywords (AiopoolCall *call,
               GVariant    *arguments,
@@ -627,6 +654,7 @@ helper_register (AiopoolService *service,
     { "echo", echo }, { "fail", fail }, { "fail-with-info", fail_with_info },
     { "say-nothing", say_nothing }, { "pid", get_pid }, { "environment", get_environment },
     { "directory", get_directory }, { "keywords", get_keywords },
+    { "has-descriptor", has_descriptor }, { "ignores-signal", ignores_signal },
     { "time-left", get_time_left }, { "nap", nap }, { "spin", spin }, { "gate", gate },
     { "crash", crash }, { "leave", leave }, { "complain", complain }, { "close-all", close_all },
     { "leave-child", leave_child }, { "mark", mark }, { "report", report }, { "emit", emit },

@@ -228,18 +228,27 @@ helper_file (const char *name)
   return g_build_filename (directory, name, NULL);
 }
 
+/* What the kernel says of the process or thread, or 0 if there is none. */
+static char
+get_state (const char *path)
+{
+  g_autofree char *stat = NULL;
+  const char *end;
+
+  if (!g_file_get_contents (path, &stat, NULL, NULL))
+    return 0;
+  end = strrchr (stat, ')');
+  return end != NULL && end[1] == ' ' ? end[2] : 0;
+}
+
 /* Zombies do not count. */
 gboolean
 helper_is_alive (int pid)
 {
   g_autofree char *path = g_strdup_printf ("/proc/%d/stat", pid);
-  g_autofree char *stat = NULL;
-  const char *end;
+  char state = get_state (path);
 
-  if (!g_file_get_contents (path, &stat, NULL, NULL))
-    return FALSE;
-  end = strrchr (stat, ')');
-  return end != NULL && end[1] == ' ' && end[2] != 'Z' && end[2] != 'X';
+  return state != 0 && state != 'Z' && state != 'X';
 }
 
 void
@@ -247,4 +256,14 @@ helper_await_end (int pid)
 {
   while (helper_is_alive (pid))
     g_usleep (1000);
+}
+
+/* Until a thread of this program waits for something. */
+void
+helper_await_sleep (int tid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/self/task/%d/stat", tid);
+
+  while (get_state (path) != 'S')
+    g_thread_yield ();
 }

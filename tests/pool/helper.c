@@ -274,6 +274,28 @@ helper_await_tally (HelperTally *tally)
   g_assert_cmpuint (tally->n_done + tally->n_failed + tally->n_cancelled, ==, tally->n_called);
 }
 
+static gboolean
+on_too_late (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+  return G_SOURCE_CONTINUE;
+}
+
+/* @count may be counted up in any thread, but then only what wakes the context tells of it. */
+void
+helper_await_count (int *count,
+                    int  n)
+{
+  gboolean is_too_late = FALSE;
+  guint id = g_timeout_add_seconds ((guint) HELPER_LONG, on_too_late, &is_too_late);
+
+  while (g_atomic_int_get (count) < n && !is_too_late)
+    g_main_context_iteration (NULL, TRUE);
+  g_source_remove (id);
+  g_assert_false (is_too_late);
+  g_assert_cmpint (g_atomic_int_get (count), ==, n);
+}
+
 HelperGate *
 helper_gate_new (void)
 {

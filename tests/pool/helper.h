@@ -79,6 +79,10 @@ void             helper_watch         (AiopoolFuture       *future,
                                        HelperTally         *tally);
 void             helper_await_tally   (HelperTally         *tally);
 
+/* Iterates the default context until @count, which is atomic, is @n. */
+void             helper_await_count   (int                 *count,
+                                       int                  n);
+
 /* A task that tells when it runs and goes on when the test says so. */
 typedef struct
 {
@@ -104,9 +108,10 @@ char            *helper_marks_new     (void);
 guint           *helper_marks_count   (const char          *path,
                                        guint                n_numbers);
 
-/* What is here: processes that this program started, and their offspring. */
+/* What is here: processes that this program started, their offspring, and its own threads. */
 gboolean         helper_is_alive      (int                  pid);
 void             helper_await_end     (int                  pid);
+void             helper_await_sleep   (int                  tid);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HelperGate, helper_gate_free)
 

@@ -174,6 +174,25 @@ test_force_kills_a_worker_that_ignores_sigterm (void)
   force_in_vain ("stubborn");
 }
 
+/* A function that never asked for its cancellable is not waited for: the test would not end. */
+static void
+test_force_waits_for_no_function_that_cannot_hear (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  g_autoptr (HelperGate) gate = helper_gate_new ();
+  g_autoptr (AiopoolFuture) future = NULL;
+  int pid;
+
+  aiopool_pool_set_grace_period (AIOPOOL_POOL (pool), 10000);
+  pid = helper_run_pid (pool);
+  future = helper_gate_submit (gate, pool, "deaf");
+  helper_gate_await (gate, 1);
+  g_assert_true (aiopool_future_cancel (future, AIOPOOL_CANCEL_FORCE));
+  helper_await_end (pid);
+  helper_expect_cancelled (future);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 static void
 test_force_kills_a_stopped_worker (void)
 {
@@ -417,6 +436,36 @@ test_cancel_by_force_races_with_the_result (void)
   race_cancel (AIOPOOL_CANCEL_FORCE, 2000);
 }
 
+/* Short tasks, whose results wait for each other: one that is cancelled may have ended, and the
+ * next one run, by the time that the worker hears of it. */
+static void
+test_cancel_by_force_spares_the_next_task (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  HelperTally tally = { 0 };
+
+  for (guint round = 0; round < 100; round++)
+    {
+      g_autoptr (GPtrArray) futures = g_ptr_array_new_with_free_func (g_object_unref);
+
+      for (guint i = 0; i < 40; i++)
+        {
+          g_ptr_array_add (futures, helper_submit (pool, "nap", "(d)", 0.0001));
+          helper_watch (g_ptr_array_index (futures, i), &tally);
+        }
+      for (guint i = 3; i < 40; i += 8)
+        {
+          helper_wait (g_ptr_array_index (futures, i - 1));
+          g_usleep (round % 20 * 10);
+          aiopool_future_cancel (g_ptr_array_index (futures, i), AIOPOOL_CANCEL_FORCE);
+        }
+      helper_await_tally (&tally);
+    }
+  g_test_message ("%u done, %u cancelled", tally.n_done, tally.n_cancelled);
+  g_assert_cmpuint (tally.n_failed, ==, 0);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 static void
 test_cancel_races_with_a_crash (void)
 {
@@ -468,6 +517,8 @@ main (int   argc,
               test_force_terminates_a_worker_that_looks_and_goes_on);
   helper_add ("/pool/cancel/force-kills-a-worker-that-ignores-sigterm",
               test_force_kills_a_worker_that_ignores_sigterm);
+  helper_add ("/pool/cancel/force-waits-for-no-function-that-cannot-hear",
+              test_force_waits_for_no_function_that_cannot_hear);
   helper_add ("/pool/cancel/force-kills-a-stopped-worker", test_force_kills_a_stopped_worker);
   helper_add ("/pool/cancel/after-the-end-is-refused", test_cancel_after_the_end_is_refused);
   helper_add ("/pool/cancel/a-second-harder-one-counts", test_a_second_harder_cancel_counts);
@@ -486,6 +537,8 @@ main (int   argc,
               test_cancel_cooperative_races_with_the_result);
   helper_add ("/pool/cancel/force-races-with-the-result",
               test_cancel_by_force_races_with_the_result);
+  helper_add ("/pool/cancel/force-spares-the-next-task",
+              test_cancel_by_force_spares_the_next_task);
   helper_add ("/pool/cancel/races-with-a-crash", test_cancel_races_with_a_crash);
   return helper_end ();
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/pool/helper.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 /* What can be a worker: this program, the stock worker with plug-ins, any program that serves. */
@@ -127,6 +129,36 @@ test_the_directory_is_as_the_launcher_says (void)
 }
 
 static void
+expect_no (AiopoolExecutor *pool,
+           const char      *function,
+           int              argument)
+{
+  g_autoptr (GVariant) result = helper_run (pool, function, "(i)", argument);
+
+  g_assert_false (g_variant_get_boolean (result));
+}
+
+/* A descriptor without FD_CLOEXEC, and a signal that this process ignores. */
+static void
+test_descriptors_and_ignored_signals_are_not_inherited (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  g_autoptr (AiopoolExecutor) other = new_plugin_pool (1);
+  int fd = fcntl (STDERR_FILENO, F_DUPFD, 200);
+
+  g_assert_cmpint (fd, >=, 200);
+  signal (SIGUSR1, SIG_IGN);
+  expect_no (pool, "has-descriptor", fd);
+  expect_no (pool, "ignores-signal", SIGUSR1);
+  expect_no (other, "has-descriptor", fd);
+  expect_no (other, "ignores-signal", SIGUSR1);
+  signal (SIGUSR1, SIG_DFL);
+  close (fd);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+  helper_shutdown (other, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
+static void
 test_a_launcher_in_use_is_frozen (void)
 {
   g_autoptr (AiopoolLauncher) launcher = aiopool_launcher_new ();
@@ -179,6 +211,8 @@ main (int   argc,
               test_the_environment_is_as_the_launcher_says);
   helper_add ("/pool/worker-kinds/the-directory-is-the-launchers",
               test_the_directory_is_as_the_launcher_says);
+  helper_add ("/pool/worker-kinds/descriptors-and-signals-are-not-inherited",
+              test_descriptors_and_ignored_signals_are_not_inherited);
   helper_add ("/pool/worker-kinds/a-launcher-in-use-is-frozen", test_a_launcher_in_use_is_frozen);
   helper_add ("/pool/worker-kinds/one-launcher-serves-many-pools",
               test_one_launcher_serves_many_pools);

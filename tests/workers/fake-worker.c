@@ -188,11 +188,18 @@ do_task (Fake       *self,
     exit (0);
 }
 
+/* Now, or at a time that cannot be. */
 static void
 do_start (Fake       *self,
           const char *argument)
 {
-  if (!aiopool_status_page_start (self->page, self->id, g_get_monotonic_time ()))
+  gint64 when = g_get_monotonic_time ();
+
+  if (g_strcmp0 (argument, "past") == 0)
+    when = 1;
+  else if (g_strcmp0 (argument, "future") == 0)
+    when += G_TIME_SPAN_DAY;
+  if (!aiopool_status_page_start (self->page, self->id, when))
     exit (8);
 }
 

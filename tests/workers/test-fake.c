@@ -188,6 +188,34 @@ test_case (gconstpointer data)
   expect_gone (flag);
 }
 
+static const Case liars[] = {
+  { "/workers/fake/a-start-in-the-past", "hello task start=past", DONE, FALSE },
+  { "/workers/fake/a-start-in-the-future", "hello task start=future", DONE, FALSE },
+};
+
+/* When a task has started is what its worker says, within what is possible. */
+static void
+test_liar (gconstpointer data)
+{
+  const Case *self = data;
+  g_autofree char *flag = helper_file ("flag");
+  g_autoptr (AiopoolExecutor) pool = NULL;
+  g_autoptr (AiopoolFuture) future = NULL;
+  AiopoolTask *task = helper_task ("any", NULL);
+
+  g_assert_true (g_file_set_contents (flag, "", 0, NULL));
+  pool = new_pool (self, flag);
+  aiopool_task_set_timeout (task, 0.2);
+  future = helper_submit_task (pool, task);
+  helper_expect_error (future, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_TIMED_OUT);
+  g_assert_cmpfloat (aiopool_future_get_started_at (future), >=,
+                     aiopool_future_get_submitted_at (future));
+  g_assert_cmpfloat (aiopool_future_get_started_at (future), <=,
+                     aiopool_future_get_finished_at (future));
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_TERMINATE);
+  expect_gone (flag);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -195,5 +223,7 @@ main (int   argc,
   helper_begin (&argc, &argv);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     helper_add_data (cases[i].path, test_case, &cases[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (liars); i++)
+    helper_add_data (liars[i].path, test_liar, &liars[i]);
   return helper_end ();
 }

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/runtime/aiopool-service.h"
+#include "aiopool/wire/aiopool-channel-private.h"
+#include "aiopool/wire/aiopool-message-private.h"
+#include "aiopool/wire/aiopool-status-page-private.h"
+#include "aiopool/wire/aiopool-worker-fds-private.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A worker whose parent speaks the protocol by hand, so that messages come exactly when they are
+ * least convenient. The worker is this program. */
+
+#define TASK_ID(slot) ((guint64) 1 << 16 | (slot)) /* generation 1 */
+#define CANCEL_FORCED 1
+
+typedef enum { QUICK, GATE, N_FUNCTIONS } Function;
+
+static const char *names[N_FUNCTIONS] = { "quick", "gate" };
+
+static GVariant *
+quick (AiopoolCall *call,
+       GVariant    *arguments,
+       gpointer     user_data,
+       GError     **error)
+{
+  return g_variant_new_boolean (TRUE);
+}
+
+/* Never looks whether it is cancelled; goes on when its descriptor ends. */
+static GVariant *
+gate (AiopoolCall *call,
+      GVariant    *arguments,
+      gpointer     user_data,
+      GError     **error)
+{
+  const int *fds = g_unix_fd_list_peek_fds (aiopool_call_get_fds (call), NULL);
+  char byte;
+
+  while (read (fds[0], &byte, 1) > 0)
+    ;
+  return g_variant_new_boolean (TRUE);
+}
+
+static void
+on_dropped (gpointer data)
+{
+  if (write (STDOUT_FILENO, "dropped\n", 8) != 8)
+    _exit (9);
+}
+
+static void
+register_functions (AiopoolService *service,
+                    gpointer        user_data)
+{
+  aiopool_service_add (service, "quick", quick, NULL, on_dropped);
+  aiopool_service_add (service, "gate", gate, NULL, NULL);
+}
+
+typedef struct
+{
+  int                data_fd;    /* (owned) */
+  int                control_fd; /* (owned) */
+  AiopoolStatusPage *page;       /* (owned) */
+  AiopoolReader     *data;       /* (owned) */
+  AiopoolReader     *control;    /* (owned) */
+  GSubprocess       *worker;     /* (owned) */
+} Parent;
+
+/* Returns: our end. */
+static int
+give_socket (GSubprocessLauncher *launcher,
+             int                  target)
+{
+  int fds[2];
+
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+  g_subprocess_launcher_take_fd (launcher, fds[1], target);
+  return fds[0];
+}
+
+static void
+send_bytes (int           fd,
+            const guint8 *data,
+            gsize         size,
+            GUnixFDList  *fds)
+{
+  gsize sent = 0;
+
+  g_assert_cmpint (aiopool_channel_send (fd, data, size, fds, &sent), ==, AIOPOOL_IO_OK);
+  g_assert_cmpuint (sent, ==, size);
+}
+
+static void
+next_frame (AiopoolReader *reader,
+            AiopoolFrame  *frame)
+{
+  AiopoolFrameStatus status;
+
+  while ((status = aiopool_reader_next (reader, frame)) == AIOPOOL_FRAME_MORE)
+    g_assert_cmpint (aiopool_reader_fill (reader, TRUE), ==, AIOPOOL_IO_OK);
+  g_assert_cmpint (status, ==, AIOPOOL_FRAME_OK);
+}
+
+static void
+send_config (Parent *self)
+{
+  AiopoolConfigMessage config = {
+    .version_min = AIOPOOL_PROTOCOL_VERSION, .version_max = AIOPOOL_PROTOCOL_VERSION,
+    .max_result_size = G_MAXUINT32, .is_trusted = TRUE, .tasks_per_worker = 1,
+  };
+  g_autofree guint8 *frame = g_malloc0 (aiopool_message_config_size ());
+
+  aiopool_message_write_config (frame, &config);
+  send_bytes (self->data_fd, frame, aiopool_message_config_size (), NULL);
+}
+
+static void
+define_functions (Parent *self)
+{
+  for (guint i = 0; i < N_FUNCTIONS; i++)
+    {
+      gsize size = aiopool_message_text_size (strlen (names[i]));
+      g_autofree guint8 *frame = g_malloc0 (size);
+
+      aiopool_message_write_text (frame, AIOPOOL_FRAME_DEFINE, i, names[i], strlen (names[i]));
+      send_bytes (self->data_fd, frame, size, NULL);
+    }
+}
+
+/* As the shim does: when our end is gone, the worker kills its group. */
+static void
+lead_group (gpointer data)
+{
+  setpgid (0, 0);
+}
+
+static Parent *
+parent_new (void)
+{
+  g_autoptr (GSubprocessLauncher) launcher =
+    g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE);
+  Parent *self = g_new0 (Parent, 1);
+  g_autoptr (GError) error = NULL;
+  AiopoolFrame hello;
+  int page_fd;
+
+  self->data_fd = give_socket (launcher, AIOPOOL_FD_DATA);
+  self->control_fd = give_socket (launcher, AIOPOOL_FD_CONTROL);
+  self->page = aiopool_status_page_new (&page_fd, &error);
+  g_assert_no_error (error);
+  g_subprocess_launcher_take_fd (launcher, page_fd, AIOPOOL_FD_STATUS);
+  g_subprocess_launcher_setenv (launcher, AIOPOOL_WORKER_VARIABLE, "1:0", TRUE);
+  g_subprocess_launcher_set_child_setup (launcher, lead_group, NULL, NULL);
+  self->worker = g_subprocess_launcher_spawn (launcher, &error, "/proc/self/exe", NULL);
+  g_assert_no_error (error);
+  g_subprocess_launcher_close (launcher);
+  self->data = aiopool_reader_new (self->data_fd);
+  self->control = aiopool_reader_new (self->control_fd);
+  send_config (self);
+  next_frame (self->data, &hello);
+  g_assert_cmpuint (hello.type, ==, AIOPOOL_FRAME_HELLO);
+  define_functions (self);
+  return self;
+}
+
+/* Returns: (transfer full): what the worker printed until its end. */
+static char *
+parent_finish (Parent *self)
+{
+  g_autoptr (GError) error = NULL;
+  char *output = NULL;
+
+  shutdown (self->data_fd, SHUT_WR);
+  g_subprocess_communicate_utf8 (self->worker, NULL, NULL, &output, NULL, &error);
+  g_assert_no_error (error);
+  return output;
+}
+
+static void
+parent_free (Parent *self)
+{
+  g_subprocess_force_exit (self->worker);
+  g_assert_true (g_subprocess_wait (self->worker, NULL, NULL));
+  g_object_unref (self->worker);
+  aiopool_reader_free (self->data);
+  aiopool_reader_free (self->control);
+  aiopool_status_page_free (self->page);
+  close (self->data_fd);
+  close (self->control_fd);
+  g_free (self);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Parent, parent_free)
+
+/* Writes the task at the end of @bytes. */
+static void
+append_task (Parent                    *self,
+             GByteArray                *bytes,
+             guint64                    id,
+             const AiopoolTaskMessage  *message,
+             guint8                     n_fds)
+{
+  gsize size = aiopool_message_task_size (message);
+  g_autofree guint8 *frame = g_malloc0 (size);
+
+  aiopool_message_write_task (frame, id, n_fds, message);
+  aiopool_status_page_set_sent (self->page, id);
+  g_byte_array_append (bytes, frame, (guint) size);
+}
+
+/* Two tasks in one write: @first, then a second one. A gate is open when the end of @fds is. */
+static void
+send_two (Parent      *self,
+          Function     first,
+          Function     second,
+          GUnixFDList *fds)
+{
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  AiopoolTaskMessage message = { .argument.view.format = AIOPOOL_FORMAT_RAW };
+  gsize size;
+
+  message.function = first;
+  append_task (self, bytes, TASK_ID (1), &message, first == GATE);
+  size = bytes->len;
+  message.function = second;
+  append_task (self, bytes, TASK_ID (2), &message, second == GATE);
+  if (second == GATE)
+    {
+      send_bytes (self->data_fd, bytes->data, size, NULL);
+      send_bytes (self->data_fd, bytes->data + size, bytes->len - size, fds);
+    }
+  else
+    send_bytes (self->data_fd, bytes->data, bytes->len, fds);
+}
+
+static void
+send_cancel (Parent *self,
+             guint64 id)
+{
+  guint8 frame[AIOPOOL_FRAME_HEADER_SIZE];
+
+  aiopool_frame_header (frame, AIOPOOL_FRAME_CANCEL, CANCEL_FORCED, 0, id, 0);
+  send_bytes (self->control_fd, frame, sizeof frame, NULL);
+}
+
+static void
+await_start (Parent *self,
+             guint64 id)
+{
+  gint64 started;
+
+  while (!aiopool_status_page_is_started (self->page, id, &started))
+    g_usleep (1000);
+}
+
+static void
+expect_unheard (Parent *self,
+                guint64 id)
+{
+  AiopoolFrame frame;
+
+  next_frame (self->control, &frame);
+  g_assert_cmpuint (frame.type, ==, AIOPOOL_FRAME_UNHEARD);
+  g_assert_cmpuint (frame.id, ==, id);
+}
+
+static AiopoolResultMessage
+expect_result (Parent *self,
+               guint64 id)
+{
+  AiopoolResultMessage message;
+  AiopoolFrame frame;
+
+  next_frame (self->data, &frame);
+  g_assert_cmpuint (frame.type, ==, AIOPOOL_FRAME_RESULT);
+  g_assert_cmpuint (frame.id, ==, id);
+  g_assert_true (aiopool_message_parse_result (&frame, &message));
+  return message;
+}
+
+/* (out) @end: what keeps the gate closed until it is. */
+static GUnixFDList *
+new_gate (int *end)
+{
+  int fds[2];
+
+  g_assert_cmpint (pipe2 (fds, O_CLOEXEC), ==, 0);
+  *end = fds[1];
+  return g_unix_fd_list_new_from_array (fds, 1);
+}
+
+/* Its result may not have been read when the cancel is sent; another task runs by then, which the
+ * parent would end. */
+static void
+test_a_task_that_ended_is_not_called_unheard (void)
+{
+  g_autoptr (Parent) parent = parent_new ();
+  g_autoptr (GUnixFDList) fds = NULL;
+  int end;
+
+  fds = new_gate (&end);
+  send_two (parent, QUICK, GATE, fds);
+  await_start (parent, TASK_ID (2));
+  send_cancel (parent, TASK_ID (1));
+  send_cancel (parent, TASK_ID (2));
+  expect_unheard (parent, TASK_ID (2));
+  close (end);
+}
+
+/* The signal that follows may come when the task has ended after all. */
+static void
+test_no_task_starts_right_after_an_unheard_one (void)
+{
+  g_autoptr (Parent) parent = parent_new ();
+  g_autoptr (GUnixFDList) fds = NULL;
+  AiopoolResultMessage first, second;
+  gint64 cancelled;
+  int end;
+
+  fds = new_gate (&end);
+  send_two (parent, GATE, QUICK, fds);
+  await_start (parent, TASK_ID (1));
+  cancelled = g_get_monotonic_time ();
+  send_cancel (parent, TASK_ID (1));
+  expect_unheard (parent, TASK_ID (1));
+  close (end);
+  first = expect_result (parent, TASK_ID (1));
+  second = expect_result (parent, TASK_ID (2));
+  g_assert_cmpint (second.started, >=, first.ended);
+  g_assert_cmpint (second.started - cancelled, >=, 50000);
+}
+
+/* Memory that is none. */
+static void
+send_task_without_memory (Parent *self)
+{
+  AiopoolTaskMessage message = { .function = QUICK };
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  g_autoptr (GUnixFDList) fds = NULL;
+  int end;
+
+  message.argument.view = (AiopoolPayloadView) { AIOPOOL_FORMAT_RAW, NULL, NULL, 1 << 20 };
+  message.argument.transport = AIOPOOL_TRANSPORT_MEMFD;
+  message.argument.has_fd = TRUE;
+  append_task (self, bytes, TASK_ID (1), &message, 1);
+  fds = new_gate (&end);
+  send_bytes (self->data_fd, bytes->data, bytes->len, fds);
+  close (end);
+}
+
+/* What was given with it is dropped once, at the end, as without that. */
+static void
+test_an_argument_that_cannot_be_read_leaves_the_function_alone (void)
+{
+  g_autoptr (Parent) parent = parent_new ();
+  g_autofree char *output = NULL;
+  AiopoolFrame frame;
+
+  send_task_without_memory (parent);
+  next_frame (parent->data, &frame);
+  g_assert_cmpuint (frame.type, ==, AIOPOOL_FRAME_ERROR);
+  output = parent_finish (parent);
+  g_assert_cmpstr (output, ==, "dropped\n");
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  aiopool_service_enter (register_functions, NULL);
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/workers/fake-parent/a-task-that-ended-is-not-called-unheard",
+                   test_a_task_that_ended_is_not_called_unheard);
+  g_test_add_func ("/workers/fake-parent/no-task-starts-right-after-an-unheard-one",
+                   test_no_task_starts_right_after_an_unheard_one);
+  g_test_add_func ("/workers/fake-parent/an-argument-that-cannot-be-read",
+                   test_an_argument_that_cannot_be_read_leaves_the_function_alone);
+  return g_test_run ();
+}
