@@ -140,12 +140,25 @@ deliver_end (AiopoolLetter *letter)
   g_object_unref (self);
 }
 
+/* For the end. A handler of "notify" has the detail of its property, or none. */
+static gboolean
+has_handlers (AiopoolFuture *self)
+{
+  static gsize notify_id;
+  GQuark state = g_quark_from_static_string ("state");
+
+  if (g_once_init_enter (&notify_id))
+    g_once_init_leave (&notify_id, g_signal_lookup ("notify", G_TYPE_OBJECT));
+  return g_signal_has_handler_pending (self, signals[SIGNAL_DONE], 0, TRUE) ||
+         g_signal_has_handler_pending (self, (guint) notify_id, state, TRUE) ||
+         g_signal_has_handler_pending (self, (guint) notify_id, 0, TRUE);
+}
+
 /* Whether the end calls nobody at home; it does if nobody is known to wait elsewhere either. */
 static gboolean
 calls_nobody (AiopoolFuture *self,
               gboolean       is_awaited)
 {
-  static gsize notify_id;
   gboolean has_news, is_private;
 
   aiopool_future_lock (self);
@@ -155,11 +168,7 @@ calls_nobody (AiopoolFuture *self,
   aiopool_future_unlock (self);
   if (is_private || has_news || !is_awaited)
     return is_private && !has_news;
-  if (g_once_init_enter (&notify_id))
-    g_once_init_leave (&notify_id, g_signal_lookup ("notify", G_TYPE_OBJECT));
-  return !g_signal_has_handler_pending (self, signals[SIGNAL_DONE], 0, TRUE) &&
-         !g_signal_has_handler_pending (self, (guint) notify_id,
-                                        g_quark_from_static_string ("state"), TRUE);
+  return !has_handlers (self);
 }
 
 static gboolean
@@ -207,7 +216,10 @@ take_outcome (AiopoolFuture  *self,
               GValue         *value)
 {
   self->payload = g_steal_pointer (&outcome->payload);
-  self->started = outcome->started;
+  if (outcome->started != 0) /* a promise may have started before */
+    self->started = outcome->started;
+  if (self->started == 0 && outcome->error == NULL)
+    self->started = self->job.submitted;
   self->ended = outcome->ended;
   self->pid = outcome->pid;
   if (outcome->error == NULL && outcome->fds == NULL && value == NULL)

@@ -14,9 +14,13 @@ is_running (AiopoolFuture *self,
 {
   if (self->job.scheduler != NULL)
     return aiopool_scheduler_is_running (self->job.scheduler, &self->job, since, pid);
-  *since = self->started;
   *pid = 0;
-  return g_atomic_int_get (&self->state) == AIOPOOL_FUTURE_RUNNING;
+  if (g_atomic_int_get (&self->state) != AIOPOOL_FUTURE_RUNNING)
+    return FALSE;
+  aiopool_future_lock (self);
+  *since = self->started;
+  aiopool_future_unlock (self);
+  return TRUE;
 }
 
 /**

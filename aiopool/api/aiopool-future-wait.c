@@ -263,7 +263,8 @@ end_if_cancelled (GTask *task)
   Collection *collection = g_task_get_task_data (task);
   guint listener = (guint) g_atomic_int_get (&collection->listener);
 
-  if (listener != 0 && g_atomic_int_get (&collection->was_cancelled) &&
+  if (listener != 0 &&
+      g_atomic_int_compare_and_exchange (&collection->was_cancelled, TRUE, FALSE) &&
       aiopool_future_unlisten (g_task_get_source_object (task), listener))
     g_task_return_error_if_cancelled (task);
 }

@@ -231,6 +231,7 @@ aiopool_future_submit (AiopoolScheduler  *scheduler,
   aiopool_mailbox_sweep (home);
   self = future_new (task, home);
   aiopool_scheduler_ref (scheduler);
+  aiopool_scheduler_read_in (scheduler, aiopool_mailbox_get_context (home));
   g_object_ref (self);
   if (!aiopool_scheduler_submit (scheduler, &self->job, aiopool_task_freeze (task), error))
     {
@@ -559,7 +560,7 @@ cancel_promise (AiopoolFuture     *self,
                 AiopoolCancelMode  mode)
 {
   gboolean is_running = g_atomic_int_get (&self->state) == AIOPOOL_FUTURE_RUNNING;
-  AiopoolOutcome outcome = { .started = self->started };
+  AiopoolOutcome outcome = { NULL };
   gboolean is_settled = FALSE;
 
   if (aiopool_future_has_ended (self) || (is_running && mode == AIOPOOL_CANCEL_PENDING))

@@ -35,12 +35,9 @@ settle (AiopoolPromise *self,
 {
   AiopoolOutcome outcome = {
     .error = error,
-    .started = self->future->started,
     .ended = g_get_monotonic_time (),
   };
 
-  if (outcome.started == 0 && error == NULL)
-    outcome.started = self->future->job.submitted;
   return aiopool_future_settle_promised (self->future, &outcome, value);
 }
 

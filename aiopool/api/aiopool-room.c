@@ -99,17 +99,23 @@ post (Waiting *waiting)
   aiopool_mailbox_post (waiting->mailbox, &waiting->letter);
 }
 
-/* Under the lock. Tells the first who is not told already. */
+/* Under the lock. Tells the first who is not told already. One that tries just now may have come
+ * too early, and tries again if so. */
 static void
 tell_first (AiopoolRoom *self)
 {
-  GList *link = self->waiting.head;
+  for (GList *link = self->waiting.head; link != NULL; link = link->next)
+    {
+      Waiting *waiting = link->data;
 
-  while (link != NULL && (((Waiting *) link->data)->is_posted ||
-                          ((Waiting *) link->data)->is_trying))
-    link = link->next;
-  if (link != NULL)
-    post (link->data);
+      if (waiting->is_posted)
+        continue;
+      if (waiting->is_trying)
+        waiting->try_again = TRUE;
+      else
+        post (waiting);
+      return;
+    }
 }
 
 /* Under the lock. Whether it is the turn of one before @self, who is told: one who is not told

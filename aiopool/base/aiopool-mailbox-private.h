@@ -38,6 +38,7 @@ typedef struct
 
 AiopoolMailbox *aiopool_mailbox_get_home   (void);
 AiopoolMailbox *aiopool_mailbox_for        (GMainContext   *context);
+GMainContext   *aiopool_mailbox_get_context (AiopoolMailbox *self);
 AiopoolMailbox *aiopool_mailbox_ref        (AiopoolMailbox *self);
 void            aiopool_mailbox_unref      (AiopoolMailbox *self);
 void            aiopool_mailbox_post       (AiopoolMailbox *self,
@@ -48,5 +49,7 @@ void            aiopool_post_batch_add     (AiopoolPostBatch *self,
                                             gboolean          is_quiet);
 void            aiopool_post_batch_flush   (AiopoolPostBatch *self);
 void            aiopool_mailbox_sweep      (AiopoolMailbox *self);
+void            aiopool_mailbox_begin_check (GMainContext  *context);
+void            aiopool_mailbox_end_check  (void);
 
 G_END_DECLS

@@ -37,6 +37,8 @@ struct _AiopoolMailbox
   gboolean       is_awake;  /* the context was woken for a letter that is still here */
 };
 
+static _Thread_local GMainContext *checked_context; /* see aiopool_mailbox_begin_check() */
+
 static void drop_recent (gpointer data);
 
 static GPrivate recent = G_PRIVATE_INIT (drop_recent); /* the thread's last used mailbox */
@@ -162,6 +164,12 @@ aiopool_mailbox_get_home (void)
   return aiopool_mailbox_for (g_main_context_get_thread_default ());
 }
 
+GMainContext *
+aiopool_mailbox_get_context (AiopoolMailbox *self)
+{
+  return self->context;
+}
+
 AiopoolMailbox *
 aiopool_mailbox_ref (AiopoolMailbox *self)
 {
@@ -205,9 +213,23 @@ post_chain (AiopoolMailbox *self,
   if (wake)
     self->is_awake = TRUE;
   g_mutex_unlock (&self->lock);
-  if (wake)
+  if (wake && checked_context != self->context)
     g_main_context_wakeup (self->context);
   aiopool_mailbox_unref (self);
+}
+
+/* Between these two, in the check of a source of @context, the calling thread wakes that context
+ * for no letter: it will look at its mailboxes before it sleeps. */
+void
+aiopool_mailbox_begin_check (GMainContext *context)
+{
+  checked_context = context;
+}
+
+void
+aiopool_mailbox_end_check (void)
+{
+  checked_context = NULL;
 }
 
 /* Posts a letter that wakes the context. */

@@ -33,6 +33,9 @@ struct _AiopoolScheduler
   int                          grace;      /* atomic: so many of them may be left alone, for the
                                             * alarm is set; 0 if not; only gather writes it */
   int                          is_called;  /* atomic: the engine was asked to take them in */
+  GSList                      *loop_readers; /* of GSource, each (owned) */
+  GMainContext                *reading_context; /* atomic (unowned): the last that got one; only to
+                                                 * compare */
   AiopoolQueue                 queue;
   AiopoolDeadlines             deadlines;
   GPtrArray                   *peers;      /* of AiopoolPeer, each (owned) */
@@ -112,6 +115,9 @@ gboolean aiopool_pump_has_room             (AiopoolScheduler      *self,
 gboolean aiopool_pump_has_waiting          (AiopoolScheduler      *self);
 void     aiopool_pump_balance              (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
+
+/* In the loop reader; under the lock. */
+GSList  *aiopool_loop_readers_end          (AiopoolScheduler      *self);
 
 /* In the crew; under the lock. */
 void     aiopool_crew_hire                 (AiopoolScheduler      *self);

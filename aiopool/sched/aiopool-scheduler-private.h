@@ -60,6 +60,8 @@ gboolean          aiopool_scheduler_submit      (AiopoolScheduler             *s
 gboolean          aiopool_scheduler_cancel      (AiopoolScheduler             *self,
                                                  AiopoolJob                   *job,
                                                  AiopoolCancelMode             mode);
+void              aiopool_scheduler_read_in     (AiopoolScheduler             *self,
+                                                 GMainContext                 *context);
 void              aiopool_scheduler_hurry       (AiopoolScheduler             *self);
 void              aiopool_scheduler_read_for    (AiopoolScheduler             *self,
                                                  AiopoolJob                   *job,

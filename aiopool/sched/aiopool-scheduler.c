@@ -182,6 +182,7 @@ aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
   const AiopoolSchedulerOwner *owner_class = self->owner_class;
   gpointer owner = self->owner;
   gboolean has_room = report->has_room && self->wants_room;
+  GSList *readers = report->has_closed ? aiopool_loop_readers_end (self) : NULL;
 
   if (has_room)
     self->wants_room = FALSE;
@@ -190,6 +191,7 @@ aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
   else
     owner = NULL;
   g_mutex_unlock (&self->lock);
+  g_slist_free_full (readers, (GDestroyNotify) g_source_unref);
   aiopool_report_deliver (report);
   if (owner == NULL)
     return;
@@ -243,7 +245,7 @@ start_engine (AiopoolScheduler *self,
     return FALSE;
   g_mutex_lock (&self->lock);
   if (self->alarm == NULL)
-    self->alarm = aiopool_alarm_new (aiopool_dispatch_on_alarm, self);
+    g_atomic_pointer_set (&self->alarm, aiopool_alarm_new (aiopool_dispatch_on_alarm, self));
   update_gate (self);
   g_mutex_unlock (&self->lock);
   return TRUE;
@@ -315,7 +317,7 @@ aiopool_scheduler_submit (AiopoolScheduler  *self,
 {
   AiopoolReport report = { NULL };
 
-  if (G_UNLIKELY (self->alarm == NULL || aiopool_engine_is_forked ()) &&
+  if (G_UNLIKELY (g_atomic_pointer_get (&self->alarm) == NULL || aiopool_engine_is_forked ()) &&
       !start_engine (self, error))
     return FALSE;
   job->scheduler = self;

@@ -298,7 +298,11 @@ aiopool_segment_store_finish (AiopoolSegmentStore  *self,
   if (!ok || !is_shared)
     aiopool_segment_store_discard (self, segment);
   else
-    segment->is_known = TRUE;
+    {
+      g_mutex_lock (&self->lock);
+      segment->is_known = TRUE;
+      g_mutex_unlock (&self->lock);
+    }
   return ok;
 }
 

@@ -36,6 +36,8 @@ void           aiopool_intake_take_back     (AiopoolIntake            *self);
 
 /* From any thread. */
 void           aiopool_intake_ignore        (AiopoolIntake            *self);
+gboolean       aiopool_intake_read          (AiopoolIntake            *self,
+                                             GError                  **error);
 gboolean       aiopool_intake_read_for      (AiopoolIntake            *self,
                                              int                       kick_fd,
                                              gint64                    end,

@@ -35,10 +35,10 @@ struct _AiopoolIntake
   gpointer                  owner;   /* (unowned: frees this) */
 };
 
-/* FALSE at the end of the stream, or if there is nothing to read for. */
-static gboolean
-read_once (AiopoolIntake  *self,
-           GError        **error)
+/* Takes in what is there. FALSE at the end of the stream, or if there is nothing to read for. */
+gboolean
+aiopool_intake_read (AiopoolIntake  *self,
+                     GError        **error)
 {
   gboolean is_ignoring = g_atomic_int_get (&self->is_ignoring);
   GError *local = NULL;
@@ -65,7 +65,7 @@ on_data (AiopoolWatch *watch,
     self->owner_class->writable (self->owner);
   if ((events & ~(guint32) EPOLLOUT) == 0)
     return;
-  if (!read_once (self, &error))
+  if (!aiopool_intake_read (self, &error))
     self->owner_class->hung_up (self->owner);
   if (error != NULL)
     self->owner_class->broken (self->owner, error);
@@ -185,7 +185,7 @@ aiopool_intake_read_for (AiopoolIntake  *self,
     clear_kick (kick_fd);
   if (fds[0].revents == 0)
     return TRUE;
-  result = read_once (self, &local);
+  result = aiopool_intake_read (self, &local);
   if (local == NULL)
     return result;
   g_propagate_error (error, local);

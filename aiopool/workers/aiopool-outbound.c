@@ -48,7 +48,7 @@ struct _AiopoolOutbound
   AiopoolOrder        *first;    /* in the order sent */
   AiopoolOrder        *last;
   GByteArray          *known;    /* (owned): function numbers that were defined */
-  AiopoolOrder        *copied;   /* (nullable): the one whose argument is being copied; the
+  AiopoolOrder        *copied;   /* atomic (nullable): the one whose argument is being copied; the
                                   * scheduler pins it */
   guint64              copied_id;
   AiopoolSegment      *segment;
@@ -124,13 +124,13 @@ aiopool_outbound_get_first (AiopoolOutbound *self)
 AiopoolOrder *
 aiopool_outbound_get_copied (AiopoolOutbound *self)
 {
-  return self->copied;
+  return g_atomic_pointer_get (&self->copied);
 }
 
 gboolean
 aiopool_outbound_can_add (AiopoolOutbound *self)
 {
-  return self->n_free > 0 && self->copied == NULL;
+  return self->n_free > 0 && aiopool_outbound_get_copied (self) == NULL;
 }
 
 static guint64
@@ -291,7 +291,7 @@ aiopool_outbound_add (AiopoolOutbound *self,
       write_task (self, order, id, AIOPOOL_TRANSPORT_INLINE, 0, -1, NULL);
       return FALSE;
     }
-  self->copied = order;
+  g_atomic_pointer_set (&self->copied, order);
   self->copied_id = id;
   self->n_copied = 0;
   return TRUE;
@@ -391,12 +391,13 @@ static gboolean
 finish_copy (AiopoolOutbound  *self,
              GError          **error)
 {
-  AiopoolOrder *order = g_steal_pointer (&self->copied);
+  AiopoolOrder *order = aiopool_outbound_get_copied (self);
   guint64 segment_id = self->segment->id;
   gsize size = aiopool_payload_get_size (order->spec->argument);
   gboolean ok;
   int fd;
 
+  g_atomic_pointer_set (&self->copied, NULL);
   if (!aiopool_segment_store_finish (self->store, g_steal_pointer (&self->segment), size, &fd,
                                      error))
     return FALSE;
@@ -419,7 +420,7 @@ start_copy (AiopoolOutbound  *self,
   self->segment = aiopool_segment_store_acquire (self->store, size, &local);
   if (self->segment != NULL)
     return TRUE;
-  self->copied = NULL;
+  g_atomic_pointer_set (&self->copied, NULL);
   if (size > AIOPOOL_FRAME_MAX_BODY / 2)
     {
       g_propagate_error (error, g_steal_pointer (&local));

@@ -75,6 +75,8 @@ gboolean            aiopool_peer_lend          (AiopoolPeer             *self);
 void                aiopool_peer_take_back     (AiopoolPeer             *self);
 
 /* From any thread. */
+int                 aiopool_peer_get_data_fd   (AiopoolPeer             *self);
+void                aiopool_peer_read          (AiopoolPeer             *self);
 gboolean            aiopool_peer_read_for      (AiopoolPeer             *self,
                                                 int                      kick_fd,
                                                 gint64                   end);

@@ -743,3 +743,20 @@ aiopool_peer_runs_wanted (AiopoolPeer *self)
   return self->limits.tasks_per_worker == 1 && order != NULL &&
          aiopool_status_page_is_started (self->page, order->id, &claimed);
 }
+
+/* For who borrowed the reading: takes in what is there. */
+void
+aiopool_peer_read (AiopoolPeer *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  aiopool_intake_read (self->intake, &error);
+  if (error != NULL)
+    on_broken (self, error);
+}
+
+int
+aiopool_peer_get_data_fd (AiopoolPeer *self)
+{
+  return self->data_fd;
+}

@@ -71,6 +71,64 @@ test_a_signal_wakes_its_context_while_a_thread_waits (gconstpointer signal)
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
+typedef struct
+{
+  AiopoolExecutor *pool;
+  GThread         *thread;
+  int              n_dropped; /* atomic */
+} Dropped;
+
+static void
+on_dropped (gpointer  data,
+            GObject  *object)
+{
+  Dropped *dropped = data;
+
+  dropped->thread = g_thread_self ();
+  g_atomic_int_inc (&dropped->n_dropped);
+  g_main_context_wakeup (NULL);
+}
+
+/* A task for the main context, which is read as little by the end of a run as by a collect. */
+static gpointer
+run_and_sweep (gpointer data)
+{
+  Dropped *dropped = data;
+  g_autoptr (AiopoolFuture) ended = helper_submit (dropped->pool, "echo", "(u)", 1);
+  AiopoolFuture *future = helper_submit (dropped->pool, "echo", "(u)", 2);
+
+  helper_wait (ended);
+  helper_wait (future);
+  g_object_weak_ref (G_OBJECT (future), on_dropped, dropped);
+  g_object_unref (future);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_assert_cmpuint (helper_run_echo (dropped->pool, i), ==, i);
+      g_variant_unref (helper_collect (ended));
+    }
+  return NULL;
+}
+
+static gboolean
+on_busy (gpointer data)
+{
+  g_thread_join (g_thread_new ("sweeper", run_and_sweep, data));
+  return G_SOURCE_REMOVE;
+}
+
+/* What ends there is dropped there, even if the thread that submitted comes by first. */
+static void
+test_a_context_that_is_iterated_is_left_to_its_thread (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  Dropped dropped = { .pool = pool };
+
+  g_idle_add (on_busy, &dropped);
+  helper_await_count (&dropped.n_dropped, 1);
+  g_assert_true (dropped.thread == g_thread_self ());
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 #define N_LISTENERS 4000 /* it takes a moment to join them */
 #define N_COLLECTS  300
 
@@ -131,6 +189,57 @@ test_a_collect_that_is_cancelled_at_once_ends (void)
   g_thread_join (thread);
   aiopool_promise_resolve (promise, g_variant_new_uint32 (1));
   helper_await_tally (&tally);
+}
+
+#define RACE_USEC 1500000
+
+static void
+on_collected_once (GObject      *object,
+                   GAsyncResult *result,
+                   gpointer      user_data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) value =
+    aiopool_future_collect_finish (AIOPOOL_FUTURE (object), result, &error);
+
+  g_assert_true ((value != NULL) != (error != NULL));
+  g_atomic_int_inc ((int *) user_data);
+}
+
+static gpointer
+collect_what_has_ended (gpointer data)
+{
+  gint64 end = g_get_monotonic_time () + RACE_USEC;
+  int n_collected = 0;
+
+  for (int i = 0; g_get_monotonic_time () < end; i++)
+    {
+      g_autoptr (AiopoolPromise) promise = aiopool_promise_new (NULL);
+      g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+
+      aiopool_promise_resolve (promise, g_variant_new_uint32 (1));
+      g_cancellable_cancel (cancellable);
+      aiopool_future_collect_async (aiopool_promise_get_future (promise), cancellable,
+                                    on_collected_once, &n_collected);
+      while (g_atomic_int_get (&n_collected) <= i)
+        g_thread_yield ();
+      g_assert_cmpint (g_atomic_int_get (&n_collected), ==, i + 1);
+    }
+  g_atomic_int_set ((int *) data, TRUE);
+  return NULL;
+}
+
+/* The end, the cancel and the call that starts the wait come at once: one of them counts. */
+static void
+test_a_collect_of_what_has_ended_ends_once (void)
+{
+  int has_ended = FALSE;
+  GThread *thread = g_thread_new ("collector", collect_what_has_ended, &has_ended);
+
+  while (!g_atomic_int_get (&has_ended))
+    g_main_context_iteration (NULL, FALSE);
+  g_thread_join (thread);
+  iterate_until_idle (NULL);
 }
 
 typedef struct
@@ -282,30 +391,13 @@ test_run_task_never_calls_back_before_it_returns (void)
   g_assert_cmpint (refused.n_calls, ==, 1);
 }
 
-typedef struct
-{
-  GThread *thread;
-  int      n_dropped; /* atomic */
-} Dropped;
-
-static void
-on_dropped (gpointer  data,
-            GObject  *object)
-{
-  Dropped *dropped = data;
-
-  dropped->thread = g_thread_self ();
-  g_atomic_int_inc (&dropped->n_dropped);
-  g_main_context_wakeup (NULL);
-}
-
 /* It may be an object of a language whose objects belong to a thread. */
 static void
 test_a_launcher_is_not_dropped_by_a_thread_of_ours (void)
 {
   AiopoolLauncher *launcher = aiopool_launcher_new ();
   AiopoolPool *pool = aiopool_pool_new_with_launcher (1, launcher);
-  Dropped dropped = { NULL, 0 };
+  Dropped dropped = { NULL };
 
   g_object_weak_ref (G_OBJECT (launcher), on_dropped, &dropped);
   g_object_unref (launcher);
@@ -335,10 +427,16 @@ main (int   argc,
   helper_begin (&argc, &argv);
   helper_add_data ("/pool/contexts/done-wakes-its-context-while-a-thread-waits",
                    test_a_signal_wakes_its_context_while_a_thread_waits, "done");
-  helper_add_data ("/pool/contexts/notify-wakes-its-context-while-a-thread-waits",
+  helper_add_data ("/pool/contexts/notify-state-wakes-its-context-while-a-thread-waits",
                    test_a_signal_wakes_its_context_while_a_thread_waits, "notify::state");
+  helper_add_data ("/pool/contexts/notify-wakes-its-context-while-a-thread-waits",
+                   test_a_signal_wakes_its_context_while_a_thread_waits, "notify");
+  helper_add ("/pool/contexts/one-that-is-iterated-is-left-to-its-thread",
+              test_a_context_that_is_iterated_is_left_to_its_thread);
   helper_add ("/pool/contexts/a-collect-that-is-cancelled-at-once-ends",
               test_a_collect_that_is_cancelled_at_once_ends);
+  helper_add ("/pool/contexts/a-collect-of-what-has-ended-ends-once",
+              test_a_collect_of_what_has_ended_ends_once);
   helper_add ("/pool/contexts/waiting-for-the-context-of-a-busy-thread",
               test_waiting_for_the_context_of_a_busy_thread_is_no_mistake);
   helper_add ("/pool/contexts/who-hears-of-workers-may-iterate",

@@ -358,6 +358,14 @@ test_too_many_descriptors_end_the_conversation (void)
   g_assert_cmpuint (count_open_fds (), ==, n_before);
 }
 
+static gboolean
+is_under_valgrind (void)
+{
+  const char *preloaded = g_getenv ("LD_PRELOAD");
+
+  return preloaded != NULL && strstr (preloaded, "vgpreload") != NULL;
+}
+
 /* The kernel drops descriptors for which there is no room; that must not shift the others. */
 static void
 test_descriptors_that_find_no_room_end_the_conversation (void)
@@ -368,6 +376,11 @@ test_descriptors_that_find_no_room_end_the_conversation (void)
   struct rlimit old, limit;
   Line line;
 
+  if (is_under_valgrind ())
+    {
+      g_test_skip ("valgrind does not tell the kernel of this limit");
+      return;
+    }
   line_open (&line);
   send_with_fds (&line, stream->data, stream->len, files, 3);
   g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &old), ==, 0);

@@ -145,6 +145,7 @@ parent_new (void)
   g_autoptr (GSubprocessLauncher) launcher =
     g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE);
   Parent *self = g_new0 (Parent, 1);
+  g_autofree char *program = g_file_read_link ("/proc/self/exe", NULL); /* as valgrind wants it */
   g_autoptr (GError) error = NULL;
   AiopoolFrame hello;
   int page_fd;
@@ -156,7 +157,7 @@ parent_new (void)
   g_subprocess_launcher_take_fd (launcher, page_fd, AIOPOOL_FD_STATUS);
   g_subprocess_launcher_setenv (launcher, AIOPOOL_WORKER_VARIABLE, "1:0", TRUE);
   g_subprocess_launcher_set_child_setup (launcher, lead_group, NULL, NULL);
-  self->worker = g_subprocess_launcher_spawn (launcher, &error, "/proc/self/exe", NULL);
+  self->worker = g_subprocess_launcher_spawn (launcher, &error, program, NULL);
   g_assert_no_error (error);
   g_subprocess_launcher_close (launcher);
   self->data = aiopool_reader_new (self->data_fd);
