@@ -61,6 +61,7 @@ struct _AiopoolScheduler
 /* In the scheduler. */
 void     aiopool_scheduler_set_state       (AiopoolScheduler      *self,
                                             AiopoolSchedulerState  state);
+gboolean aiopool_scheduler_try_ref         (AiopoolScheduler      *self);
 void     aiopool_scheduler_lock            (AiopoolScheduler      *self);
 void     aiopool_scheduler_let_in          (AiopoolScheduler      *self);
 void     aiopool_scheduler_unlock_and_tell (AiopoolScheduler      *self,

@@ -91,10 +91,12 @@ rearm (AiopoolScheduler *self)
 void
 aiopool_dispatch_on_alarm (gpointer scheduler)
 {
-  AiopoolScheduler *self = aiopool_scheduler_ref (scheduler);
+  AiopoolScheduler *self = scheduler;
   AiopoolReport report = { NULL };
   gint64 now = g_get_monotonic_time ();
 
+  if (!aiopool_scheduler_try_ref (self))
+    return;
   aiopool_scheduler_lock (self);
   self->alarm_at = -1;
   aiopool_timeouts_check (self, now, &report);

@@ -70,6 +70,22 @@ aiopool_scheduler_ref (AiopoolScheduler *self)
   return self;
 }
 
+/* FALSE if the last reference is gone: it is on its way to be freed on the engine. */
+gboolean
+aiopool_scheduler_try_ref (AiopoolScheduler *self)
+{
+  int old;
+
+  do
+    {
+      old = g_atomic_int_get (&self->ref_count);
+      if (old == 0)
+        return FALSE;
+    }
+  while (!g_atomic_int_compare_and_exchange (&self->ref_count, old, old + 1));
+  return TRUE;
+}
+
 static void
 scheduler_free (gpointer data)
 {
