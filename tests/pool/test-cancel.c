@@ -11,7 +11,8 @@ test_a_task_without_a_worker_is_cancelled_by_all_modes (void)
   static const AiopoolCancelMode modes[] = {
     AIOPOOL_CANCEL_PENDING, AIOPOOL_CANCEL_COOPERATIVE, AIOPOOL_CANCEL_FORCE
   };
-  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  g_autoptr (AiopoolExecutor) pool = /* whose worker never reports */
+    helper_argv_pool (1, helper_environment ("AIOPOOL_TEST_ODD_WORKER"), "sleep", NULL);
   g_autofree char *path = helper_marks_new ();
   g_autofree guint *counts = NULL;
 
