@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The parent's side of one worker process, from start to end.
@@ -31,6 +32,8 @@
  *
  * Threads: the engine's, but for what the header says. The scheduler's lock guards the state, the
  * pump flags, the escalations and the outbound's orders; only set_state() writes the state. */
+
+#define REAP_USEC 1000
 
 struct _AiopoolPeer
 {
@@ -54,7 +57,9 @@ struct _AiopoolPeer
   AiopoolInbound         *inbound;   /* (unowned: the intake) */
   AiopoolIntake          *intake;    /* (owned) */
   GError                 *failure;   /* (owned) (nullable): why it is being killed; engine only */
-  int                     is_gone;   /* atomic: the process was reaped */
+  int                     is_gone;   /* atomic: the process has ended */
+  AiopoolAlarm           *reap_alarm; /* (owned): to look again whether it can be reaped */
+  siginfo_t               end;       /* how it ended, if it was reaped here; engine only */
   gboolean                is_over;   /* the owner was told of the end, and may go; engine only */
   gboolean                was_killed; /* by a signal, and not for a failure; engine only */
 
@@ -316,6 +321,23 @@ on_control_frame (gpointer            owner,
   return FALSE;
 }
 
+/* That killed it, or 0. */
+static int
+get_signal (AiopoolPeer *self)
+{
+  if (self->end.si_pid != 0)
+    return self->end.si_code == CLD_EXITED ? 0 : self->end.si_status;
+  return g_subprocess_get_if_signaled (self->process) ? g_subprocess_get_term_sig (self->process)
+                                                      : 0;
+}
+
+static int
+get_exit_status (AiopoolPeer *self)
+{
+  return self->end.si_pid != 0 ? self->end.si_status
+                               : g_subprocess_get_exit_status (self->process);
+}
+
 static GError *
 describe_end (AiopoolPeer *self,
               gboolean     was_starting)
@@ -326,9 +348,9 @@ describe_end (AiopoolPeer *self,
 
   if (self->failure != NULL)
     return g_steal_pointer (&self->failure);
-  if (g_subprocess_get_if_signaled (self->process))
+  if (get_signal (self) != 0)
     {
-      int number = g_subprocess_get_term_sig (self->process);
+      int number = get_signal (self);
 
       self->was_killed = TRUE;
       return g_error_new (domain, code, "Worker %d was killed by signal %d (%s)%s", self->pid,
@@ -336,8 +358,7 @@ describe_end (AiopoolPeer *self,
                           number == SIGKILL ? "; if nobody sent it, memory may have run out" : "");
     }
   return g_error_new (domain, code, "Worker %d ended %swith exit status %d", self->pid,
-                      was_starting ? "before it reported, " : "",
-                      g_subprocess_get_exit_status (self->process));
+                      was_starting ? "before it reported, " : "", get_exit_status (self));
 }
 
 /* Everything that the worker managed to say is read before anybody hears of its end. */
@@ -352,18 +373,39 @@ read_the_rest (AiopoolPeer *self)
   aiopool_stderr_drain (self->standard_error);
 }
 
-static void
-on_process_ended (GObject      *object,
-                  GAsyncResult *result,
-                  gpointer      user_data)
+/* Whether nothing is left of the process. GLib (2.74) may say that it has ended when its last
+ * threads are still ending, and then forgets it: neither its end is known nor is it reaped. As long
+ * as it is a child of ours its number is its own. */
+static gboolean
+is_reaped (AiopoolPeer *self)
 {
-  AiopoolPeer *self = user_data;
+  siginfo_t info = { 0 };
+
+  if (self->pid <= 0 || waitid (P_PID, (id_t) self->pid, &info, WEXITED | WNOHANG) != 0)
+    return TRUE;
+  if (info.si_pid == 0)
+    {
+      kill (self->pid, SIGKILL);
+      return FALSE;
+    }
+  self->end = info;
+  return TRUE;
+}
+
+/* Takes over the reference of the wait. */
+static void
+finish (gpointer owner)
+{
+  AiopoolPeer *self = owner;
   g_autoptr (GError) why = NULL;
   g_autofree char *last_lines = NULL;
   gboolean was_starting;
 
-  g_subprocess_wait_finish (self->process, result, NULL);
-  g_atomic_int_set (&self->is_gone, TRUE);
+  if (!is_reaped (self))
+    {
+      aiopool_alarm_set (self->reap_alarm, g_get_monotonic_time () + REAP_USEC);
+      return;
+    }
   end_group (self);
   read_the_rest (self);
   g_mutex_lock (self->lock);
@@ -376,6 +418,18 @@ on_process_ended (GObject      *object,
   self->is_over = TRUE;
   self->owner_class->ended (self->owner, self, why, last_lines);
   aiopool_peer_unref (self);
+}
+
+static void
+on_process_ended (GObject      *object,
+                  GAsyncResult *result,
+                  gpointer      user_data)
+{
+  AiopoolPeer *self = user_data;
+
+  g_subprocess_wait_finish (self->process, result, NULL);
+  g_atomic_int_set (&self->is_gone, TRUE);
+  finish (self);
 }
 
 static gboolean
@@ -488,6 +542,7 @@ aiopool_peer_start (AiopoolLauncher         *launcher,
   self->nonce = (guint64) g_random_int () << 32 | g_random_int ();
   self->data_fd = -1;
   aiopool_countdown_init (&self->countdown, on_alarm, self);
+  self->reap_alarm = aiopool_alarm_new (finish, self);
   if (open_all (self, &fds, error) && aiopool_launcher_check_descriptors (fds.data, error))
     {
       send_config (self);
@@ -510,6 +565,7 @@ peer_free (gpointer data)
   AiopoolPeer *self = data;
 
   aiopool_countdown_clear (&self->countdown);
+  aiopool_alarm_free (self->reap_alarm);
   g_clear_pointer (&self->intake, aiopool_intake_free);
   g_clear_pointer (&self->outbound, aiopool_outbound_free);
   g_clear_pointer (&self->control, aiopool_control_free);
