@@ -66,18 +66,6 @@ reverse (AiopoolArrivals *self,
   return first;
 }
 
-static AiopoolOrder *
-exchange (AiopoolArrivals *self,
-          AiopoolOrder    *other)
-{
-  AiopoolOrder *head;
-
-  do
-    head = g_atomic_pointer_get (&self->head);
-  while (!g_atomic_pointer_compare_and_exchange (&self->head, head, other));
-  return head;
-}
-
 /* What there is, linked by next, in the order in which it came. */
 AiopoolOrder *
 aiopool_arrivals_take (AiopoolArrivals *self)
@@ -86,14 +74,14 @@ aiopool_arrivals_take (AiopoolArrivals *self)
 
   if (head == NULL || head == &closed_gate)
     return NULL;
-  return reverse (self, exchange (self, NULL));
+  return reverse (self, g_atomic_pointer_exchange (&self->head, NULL));
 }
 
 /* As take(), and closes the gate. */
 AiopoolOrder *
 aiopool_arrivals_close (AiopoolArrivals *self)
 {
-  return reverse (self, exchange (self, &closed_gate));
+  return reverse (self, g_atomic_pointer_exchange (&self->head, &closed_gate));
 }
 
 void

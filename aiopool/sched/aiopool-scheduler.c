@@ -290,16 +290,24 @@ check_open (AiopoolScheduler *self,
   return FALSE;
 }
 
+/* What submits put into the queue goes on from there. Unlocks. */
+static void
+gather_and_unlock (AiopoolScheduler *self)
+{
+  AiopoolReport report = { NULL };
+
+  aiopool_gather_new_orders (self, &report);
+  aiopool_scheduler_unlock_and_tell (self, &report);
+}
+
 static void
 on_called (gpointer data)
 {
   AiopoolScheduler *self = data;
-  AiopoolReport report = { NULL };
 
   g_atomic_int_set (&self->is_called, FALSE);
   aiopool_scheduler_lock (self);
-  aiopool_gather_new_orders (self, &report);
-  aiopool_scheduler_unlock_and_tell (self, &report);
+  gather_and_unlock (self);
   aiopool_scheduler_unref (self);
 }
 
@@ -308,7 +316,6 @@ on_called (gpointer data)
 static void
 look_in (AiopoolScheduler *self)
 {
-  AiopoolReport report = { NULL };
   guint grace = (guint) g_atomic_int_get (&self->grace);
 
   if (grace > 0 && aiopool_arrivals_get_count (&self->arrivals) <= grace)
@@ -316,8 +323,7 @@ look_in (AiopoolScheduler *self)
   if (g_mutex_trylock (&self->lock))
     {
       aiopool_scheduler_let_in (self);
-      aiopool_gather_new_orders (self, &report);
-      aiopool_scheduler_unlock_and_tell (self, &report);
+      gather_and_unlock (self);
     }
   else if (g_atomic_int_compare_and_exchange (&self->is_called, FALSE, TRUE))
     aiopool_engine_post (on_called, aiopool_scheduler_ref (self));
@@ -331,8 +337,6 @@ aiopool_scheduler_submit (AiopoolScheduler  *self,
                           const AiopoolSpec *spec,
                           GError           **error)
 {
-  AiopoolReport report = { NULL };
-
   if (G_UNLIKELY (g_atomic_pointer_get (&self->alarm) == NULL || aiopool_engine_is_forked ()) &&
       !start_engine (self, error))
     return FALSE;
@@ -352,8 +356,7 @@ aiopool_scheduler_submit (AiopoolScheduler  *self,
       return FALSE;
     }
   enqueue (self, job);
-  aiopool_gather_new_orders (self, &report);
-  aiopool_scheduler_unlock_and_tell (self, &report);
+  gather_and_unlock (self);
   return TRUE;
 }
 

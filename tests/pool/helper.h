@@ -20,6 +20,7 @@ void             helper_add_data      (const char          *path,
                                        GTestDataFunc        function,
                                        gconstpointer        data);
 int              helper_end           (void);
+G_NORETURN void  helper_end_fork      (int                  status);
 
 /* Pools. */
 AiopoolExecutor *helper_pool          (guint                max_workers);

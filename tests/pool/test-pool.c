@@ -681,17 +681,6 @@ submit_in_fork (AiopoolExecutor *pool)
   return 0;
 }
 
-/* By another program: at the end of this one valgrind would look for leaks, and find what the
- * threads had that no fork has. */
-static void
-end_fork (int status)
-{
-  g_autofree char *text = g_strdup_printf ("%d", status);
-
-  execl ("/bin/sh", "sh", "-c", "exit $0", text, NULL);
-  _exit (127);
-}
-
 static void
 test_a_fork_is_refused_and_leaves_the_pool_alone (void)
 {
@@ -701,7 +690,7 @@ test_a_fork_is_refused_and_leaves_the_pool_alone (void)
   pid_t pid = fork ();
 
   if (pid == 0)
-    end_fork (submit_in_fork (pool));
+    helper_end_fork (submit_in_fork (pool));
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
   g_assert_true (WIFEXITED (status));
   g_assert_cmpint (WEXITSTATUS (status), ==, 0);

@@ -191,10 +191,7 @@ use_in_fork (AiopoolExecutor *pool,
   aiopool_pool_get_n_workers (AIOPOOL_POOL (pool));
   aiopool_future_cancel (future, AIOPOOL_CANCEL_FORCE);
   g_object_run_dispose (G_OBJECT (pool));
-  /* By another program: at the end of this one valgrind would look for leaks, and find what the
-   * threads had that no fork has. */
-  execl ("/bin/true", "true", NULL);
-  _exit (127);
+  helper_end_fork (0);
 }
 
 static void
