@@ -61,8 +61,8 @@ aiopool_future_has_ended (AiopoolFuture *self)
   return g_atomic_int_get (&self->state) >= AIOPOOL_FUTURE_DONE;
 }
 
-static AiopoolFuture *
-future_of_job (AiopoolJob *job)
+AiopoolFuture *
+aiopool_future_of_job (AiopoolJob *job)
 {
   return (AiopoolFuture *) (gpointer) ((char *) job - G_STRUCT_OFFSET (AiopoolFuture, job));
 }
@@ -282,7 +282,7 @@ drop_hold (AiopoolJob       *job,
            AiopoolPostBatch *batch)
 {
   if (g_atomic_int_dec_and_test (&job->holds))
-    post_end (future_of_job (job), batch);
+    post_end (aiopool_future_of_job (job), batch);
 }
 
 static void
@@ -290,7 +290,7 @@ on_settled (AiopoolJob       *job,
             AiopoolOutcome   *outcome,
             AiopoolPostBatch *batch)
 {
-  settle (future_of_job (job), outcome, NULL, batch);
+  settle (aiopool_future_of_job (job), outcome, NULL, batch);
   drop_hold (job, batch);
 }
 
@@ -412,7 +412,7 @@ on_progress (AiopoolJob *job,
 {
   if (text != NULL && *text == '\0')
     g_clear_pointer (&text, g_free);
-  aiopool_future_tell_progress (future_of_job (job), fraction, text);
+  aiopool_future_tell_progress (aiopool_future_of_job (job), fraction, text);
 }
 
 /* TRUE if the task may send as much again at once. */
@@ -421,7 +421,7 @@ on_emitted (AiopoolJob     *job,
             AiopoolPayload *payload,
             gint64          cost)
 {
-  AiopoolFuture *self = future_of_job (job);
+  AiopoolFuture *self = aiopool_future_of_job (job);
   AiopoolFutureExtra *extra;
   gboolean has_waiters;
 

@@ -60,6 +60,7 @@ AiopoolFuture      *aiopool_future_submit         (AiopoolScheduler      *schedu
                                                    GCancellable          *cancellable,
                                                    GError               **error);
 AiopoolFuture      *aiopool_future_new_promised   (AiopoolTask           *task);
+AiopoolFuture      *aiopool_future_of_job         (AiopoolJob            *job);
 void                aiopool_future_make_private   (AiopoolFuture         *self);
 
 /* future-delivery */

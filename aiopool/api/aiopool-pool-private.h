@@ -8,6 +8,13 @@
 
 G_BEGIN_DECLS
 
+#define AIOPOOL_DEFAULT_IDLE_TIMEOUT        60.0
+#define AIOPOOL_DEFAULT_START_TIMEOUT       30.0
+#define AIOPOOL_DEFAULT_GRACE_PERIOD        2.0
+#define AIOPOOL_DEFAULT_MAX_RESULT_SIZE     (G_GUINT64_CONSTANT (1) << 30)
+#define AIOPOOL_DEFAULT_RESTART_BUDGET      20
+#define AIOPOOL_DEFAULT_MAX_DEATHS_PER_TASK 5
+
 struct _AiopoolPool
 {
   AiopoolExecutor        parent_instance;
@@ -15,17 +22,36 @@ struct _AiopoolPool
   char                  *name;      /* (owned) (nullable) */
   AiopoolScheduler      *scheduler; /* (owned) (nullable): NULL once disposed */
   AiopoolPoolView       *view;      /* (owned) (nullable): as scheduler */
+  AiopoolTask           *initializer; /* (owned) (nullable) */
+  AiopoolTask           *finalizer; /* (owned) (nullable) */
+  gboolean               is_trial;  /* made by a test of another one; never changes once used */
   GMutex                 lock;      /* guards what follows */
   AiopoolSchedulerLimits limits;
   AiopoolPromise        *closing;   /* (owned) (nullable): of the end of the shutdown */
   gboolean               is_closed;
+  AiopoolPromise        *joining;   /* (owned) (nullable): of the end of the last join */
+  GPtrArray             *trials;    /* (owned) (nullable) of AiopoolPool: tests of this one, until
+                                     * the next one after their end */
+  GPtrArray             *cancelled; /* (owned) (nullable) of AiopoolTask: did not start and will
+                                     * not */
 };
 
 /* pool */
 AiopoolCounts aiopool_pool_get_counts         (AiopoolPool  *self);
 
-/* pool-settings */
+/* pool-life */
+void           aiopool_pool_on_joined         (gpointer      pool);
+void           aiopool_pool_on_given_up       (gpointer      pool,
+                                               AiopoolJob   *job);
+gboolean       aiopool_pool_check             (AiopoolExecutor *executor,
+                                               GError      **error);
+AiopoolFuture *aiopool_pool_begin_join        (AiopoolExecutor *executor);
+AiopoolFuture *aiopool_pool_begin_test        (AiopoolExecutor *executor);
+
+/* pool-limits */
 void          aiopool_pool_init_settings      (AiopoolPool  *self);
+
+/* pool-settings */
 void          aiopool_pool_install_properties (GObjectClass *object_class);
 
 G_END_DECLS

@@ -5,12 +5,7 @@
 
 #include "aiopool/workers/aiopool-launcher.h"
 
-/* The properties of a pool, and those of its settings that may be changed at any time. */
-
-#define DEFAULT_IDLE_TIMEOUT    60.0
-#define DEFAULT_START_TIMEOUT   30.0
-#define DEFAULT_GRACE_PERIOD    2.0
-#define DEFAULT_MAX_RESULT_SIZE (G_GUINT64_CONSTANT (1) << 30)
+/* The properties of a pool. Those that may be changed at any time are in pool-limits. */
 
 enum
 {
@@ -24,6 +19,14 @@ enum
   PROP_MAX_PENDING,
   PROP_MAX_RESULT_SIZE,
   PROP_TASKS_PER_WORKER,
+  PROP_MIN_WORKERS,
+  PROP_MAX_TASKS_PER_WORKER,
+  PROP_RESTART_BUDGET,
+  PROP_MAX_DEATHS_PER_TASK,
+  PROP_ON_WORKER_DEATH,
+  PROP_INITIALIZER,
+  PROP_FINALIZER,
+  PROP_IS_BROKEN,
   PROP_N_WORKERS,
   PROP_N_IDLE,
   PROP_N_BUSY,
@@ -32,22 +35,6 @@ enum
 };
 
 static GParamSpec *properties[N_PROPS];
-
-static double
-to_seconds (gint64 usec)
-{
-  return usec < 0 ? -1 : (double) usec / G_USEC_PER_SEC;
-}
-
-/* Below 0, and beyond what fits: @never. */
-static gint64
-to_usec (double seconds,
-         gint64 never)
-{
-  double usec = seconds * G_USEC_PER_SEC;
-
-  return seconds < 0 || usec >= (double) (G_MAXINT64 / 4) ? never : (gint64) usec;
-}
 
 static void
 aiopool_pool_get_property (GObject    *object,
@@ -85,6 +72,30 @@ aiopool_pool_get_property (GObject    *object,
       break;
     case PROP_TASKS_PER_WORKER:
       g_value_set_uint (value, self->limits.tasks_per_worker);
+      break;
+    case PROP_MIN_WORKERS:
+      g_value_set_uint (value, aiopool_pool_get_min_workers (self));
+      break;
+    case PROP_MAX_TASKS_PER_WORKER:
+      g_value_set_uint (value, self->limits.max_tasks_per_worker);
+      break;
+    case PROP_RESTART_BUDGET:
+      g_value_set_uint (value, aiopool_pool_get_restart_budget (self));
+      break;
+    case PROP_MAX_DEATHS_PER_TASK:
+      g_value_set_uint (value, aiopool_pool_get_max_deaths_per_task (self));
+      break;
+    case PROP_ON_WORKER_DEATH:
+      g_value_set_enum (value, (int) aiopool_pool_get_on_worker_death (self));
+      break;
+    case PROP_INITIALIZER:
+      g_value_set_object (value, self->initializer);
+      break;
+    case PROP_FINALIZER:
+      g_value_set_object (value, self->finalizer);
+      break;
+    case PROP_IS_BROKEN:
+      g_value_set_boolean (value, aiopool_pool_get_is_broken (self));
       break;
     case PROP_N_WORKERS:
       g_value_set_uint (value, aiopool_pool_get_counts (self).n_workers);
@@ -140,6 +151,27 @@ aiopool_pool_set_property (GObject      *object,
     case PROP_TASKS_PER_WORKER:
       self->limits.tasks_per_worker = g_value_get_uint (value);
       break;
+    case PROP_MIN_WORKERS:
+      aiopool_pool_set_min_workers (self, g_value_get_uint (value));
+      break;
+    case PROP_MAX_TASKS_PER_WORKER:
+      self->limits.max_tasks_per_worker = g_value_get_uint (value);
+      break;
+    case PROP_RESTART_BUDGET:
+      aiopool_pool_set_restart_budget (self, g_value_get_uint (value));
+      break;
+    case PROP_MAX_DEATHS_PER_TASK:
+      aiopool_pool_set_max_deaths_per_task (self, g_value_get_uint (value));
+      break;
+    case PROP_ON_WORKER_DEATH:
+      self->limits.is_fragile = g_value_get_enum (value) == AIOPOOL_DEATH_BREAK;
+      break;
+    case PROP_INITIALIZER:
+      self->initializer = g_value_dup_object (value);
+      break;
+    case PROP_FINALIZER:
+      self->finalizer = g_value_dup_object (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     }
@@ -194,7 +226,7 @@ install_fixed_properties (void)
    */
   properties[PROP_MAX_RESULT_SIZE] =
     g_param_spec_uint64 ("max-result-size", NULL, NULL, 1, G_MAXUINT64,
-                         DEFAULT_MAX_RESULT_SIZE, MADE_WITH);
+                         AIOPOOL_DEFAULT_MAX_RESULT_SIZE, MADE_WITH);
 
   /**
    * AiopoolPool:tasks-per-worker:
@@ -208,6 +240,63 @@ install_fixed_properties (void)
 }
 
 static void
+install_life_properties (void)
+{
+  /**
+   * AiopoolPool:max-tasks-per-worker:
+   *
+   * How many tasks a worker runs before another one takes its place; 0, the default, for no limit.
+   *
+   * The next worker starts when one gets its last task, so that for a moment there may be more
+   * processes than [property@Aiopool.Pool:max-workers]; no more than that many run tasks.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MAX_TASKS_PER_WORKER] =
+    g_param_spec_uint ("max-tasks-per-worker", NULL, NULL, 0, G_MAXUINT, 0, MADE_WITH);
+
+  /**
+   * AiopoolPool:on-worker-death:
+   *
+   * What the end of a worker means that nobody asked for; by default that the task which it ran
+   * fails, and the pool goes on.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_ON_WORKER_DEATH] =
+    g_param_spec_enum ("on-worker-death", NULL, NULL, AIOPOOL_TYPE_DEATH_POLICY,
+                       AIOPOOL_DEATH_ISOLATE, MADE_WITH);
+
+  /**
+   * AiopoolPool:initializer:
+   *
+   * What every worker runs before its first task; %NULL, the default, for nothing.
+   *
+   * It has the start timeout to end. Its result is dropped, and its own timeouts, priority and
+   * retries do not count. If it fails the pool is broken, with %AIOPOOL_POOL_ERROR_INITIALIZER.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_INITIALIZER] =
+    g_param_spec_object ("initializer", NULL, NULL, AIOPOOL_TYPE_TASK, MADE_WITH);
+
+  /**
+   * AiopoolPool:finalizer:
+   *
+   * What every worker runs after its last task, when it is asked to go; %NULL, the default, for
+   * nothing.
+   *
+   * It has the grace period to end. A worker that ends in another way does not run it. If it fails
+   * the pool is broken, with %AIOPOOL_POOL_ERROR_FINALIZER; a shutdown that is under way ends as
+   * always.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_FINALIZER] =
+    g_param_spec_object ("finalizer", NULL, NULL, AIOPOOL_TYPE_TASK, MADE_WITH);
+}
+
+static void
 install_settable_properties (void)
 {
   /**
@@ -218,7 +307,7 @@ install_settable_properties (void)
    * Since: 0.1
    */
   properties[PROP_IDLE_TIMEOUT] =
-    g_param_spec_double ("idle-timeout", NULL, NULL, -1, G_MAXDOUBLE, DEFAULT_IDLE_TIMEOUT,
+    g_param_spec_double ("idle-timeout", NULL, NULL, -1, G_MAXDOUBLE, AIOPOOL_DEFAULT_IDLE_TIMEOUT,
                          SETTABLE);
 
   /**
@@ -229,7 +318,7 @@ install_settable_properties (void)
    * Since: 0.1
    */
   properties[PROP_START_TIMEOUT] =
-    g_param_spec_double ("start-timeout", NULL, NULL, 0, G_MAXDOUBLE, DEFAULT_START_TIMEOUT,
+    g_param_spec_double ("start-timeout", NULL, NULL, 0, G_MAXDOUBLE, AIOPOOL_DEFAULT_START_TIMEOUT,
                          SETTABLE);
 
   /**
@@ -241,7 +330,7 @@ install_settable_properties (void)
    * Since: 0.1
    */
   properties[PROP_GRACE_PERIOD] =
-    g_param_spec_double ("grace-period", NULL, NULL, 0, G_MAXDOUBLE, DEFAULT_GRACE_PERIOD,
+    g_param_spec_double ("grace-period", NULL, NULL, 0, G_MAXDOUBLE, AIOPOOL_DEFAULT_GRACE_PERIOD,
                          SETTABLE);
 
   /**
@@ -256,8 +345,61 @@ install_settable_properties (void)
 }
 
 static void
+install_crew_properties (void)
+{
+  /**
+   * AiopoolPool:min-workers:
+   *
+   * How many workers are kept though they are idle; 0 by default.
+   *
+   * None is started before the first task or [method@Aiopool.Pool.spawn_workers], and after a join
+   * before the next of these. [property@Aiopool.Pool:max-workers] is the limit all the same.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MIN_WORKERS] =
+    g_param_spec_uint ("min-workers", NULL, NULL, 0, G_MAXUINT, 0, SETTABLE);
+
+  /**
+   * AiopoolPool:restart-budget:
+   *
+   * How many workers in a row may end before they started a task; then the pool is broken, with
+   * %AIOPOOL_POOL_ERROR_BROKEN. 20 by default, 0 for no limit.
+   *
+   * They are started with growing pauses between them, up to 5 seconds.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_RESTART_BUDGET] =
+    g_param_spec_uint ("restart-budget", NULL, NULL, 0, G_MAXUINT, AIOPOOL_DEFAULT_RESTART_BUDGET,
+                       SETTABLE);
+
+  /**
+   * AiopoolPool:max-deaths-per-task:
+   *
+   * How many workers may end while they run one and the same task, which allows retries; then it
+   * fails for good. 5 by default, 0 for as many as its retries allow.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_MAX_DEATHS_PER_TASK] =
+    g_param_spec_uint ("max-deaths-per-task", NULL, NULL, 0, G_MAXUINT,
+                       AIOPOOL_DEFAULT_MAX_DEATHS_PER_TASK, SETTABLE);
+}
+
+static void
 install_readable_properties (void)
 {
+  /**
+   * AiopoolPool:is-broken:
+   *
+   * Whether the pool is broken: it takes no more tasks, and
+   * [method@Aiopool.Executor.check] tells why.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_IS_BROKEN] = g_param_spec_boolean ("is-broken", NULL, NULL, FALSE, READABLE);
+
   /**
    * AiopoolPool:n-workers:
    *
@@ -303,228 +445,9 @@ aiopool_pool_install_properties (GObjectClass *object_class)
   object_class->get_property = aiopool_pool_get_property;
   object_class->set_property = aiopool_pool_set_property;
   install_fixed_properties ();
+  install_life_properties ();
+  install_crew_properties ();
   install_settable_properties ();
   install_readable_properties ();
   g_object_class_install_properties (object_class, N_PROPS, properties);
-}
-
-void
-aiopool_pool_init_settings (AiopoolPool *self)
-{
-  self->limits.tasks_per_worker = 1;
-  self->limits.idle_timeout = to_usec (DEFAULT_IDLE_TIMEOUT, -1);
-  self->limits.start_timeout = to_usec (DEFAULT_START_TIMEOUT, 0);
-  self->limits.grace_period = to_usec (DEFAULT_GRACE_PERIOD, 0);
-}
-
-/* Under the lock. Under construction there is no scheduler yet. */
-static void
-apply_limits (AiopoolPool *self)
-{
-  if (self->scheduler != NULL)
-    aiopool_scheduler_set_limits (self->scheduler, &self->limits);
-}
-
-static gboolean
-set_time (AiopoolPool *self,
-          gint64      *field,
-          gint64       usec)
-{
-  gboolean is_changed;
-
-  g_mutex_lock (&self->lock);
-  is_changed = *field != usec;
-  *field = usec;
-  if (is_changed)
-    apply_limits (self);
-  g_mutex_unlock (&self->lock);
-  return is_changed;
-}
-
-static double
-get_time (AiopoolPool  *self,
-          const gint64 *field)
-{
-  double seconds;
-
-  g_mutex_lock (&self->lock);
-  seconds = to_seconds (*field);
-  g_mutex_unlock (&self->lock);
-  return seconds;
-}
-
-/**
- * aiopool_pool_get_idle_timeout:
- * @self: a pool
- *
- * Gets after how long an idle worker goes away.
- *
- * Returns: seconds; 60 by default, below 0 for never
- *
- * Since: 0.1
- */
-double
-aiopool_pool_get_idle_timeout (AiopoolPool *self)
-{
-  g_return_val_if_fail (AIOPOOL_IS_POOL (self), 0);
-
-  return get_time (self, &self->limits.idle_timeout);
-}
-
-/**
- * aiopool_pool_set_idle_timeout:
- * @self: a pool
- * @idle_timeout: seconds; 60 by default, below 0 for never
- *
- * Sets after how long an idle worker goes away.
- *
- * Holds for workers that are started from now on and for those that are idle.
- *
- * Since: 0.1
- */
-void
-aiopool_pool_set_idle_timeout (AiopoolPool *self,
-                               double       idle_timeout)
-{
-  g_return_if_fail (AIOPOOL_IS_POOL (self));
-  g_return_if_fail (idle_timeout == idle_timeout);
-
-  if (set_time (self, &self->limits.idle_timeout, to_usec (idle_timeout, -1)))
-    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_IDLE_TIMEOUT]);
-}
-
-/**
- * aiopool_pool_get_start_timeout:
- * @self: a pool
- *
- * Gets how long a worker may take to report after its start.
- *
- * Returns: seconds; 30 by default, 0 for no limit
- *
- * Since: 0.1
- */
-double
-aiopool_pool_get_start_timeout (AiopoolPool *self)
-{
-  g_return_val_if_fail (AIOPOOL_IS_POOL (self), 0);
-
-  return get_time (self, &self->limits.start_timeout);
-}
-
-/**
- * aiopool_pool_set_start_timeout:
- * @self: a pool
- * @start_timeout: seconds; 30 by default, 0 for no limit
- *
- * Sets how long a worker may take to report after its start.
- *
- * Holds for workers that are started from now on.
- *
- * Since: 0.1
- */
-void
-aiopool_pool_set_start_timeout (AiopoolPool *self,
-                                double       start_timeout)
-{
-  g_return_if_fail (AIOPOOL_IS_POOL (self));
-  g_return_if_fail (start_timeout >= 0);
-
-  if (set_time (self, &self->limits.start_timeout, to_usec (start_timeout, 0)))
-    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_START_TIMEOUT]);
-}
-
-/**
- * aiopool_pool_get_grace_period:
- * @self: a pool
- *
- * Gets how long a worker has to stop what it was told to stop, before it is killed.
- *
- * Returns: seconds; 2 by default
- *
- * Since: 0.1
- */
-double
-aiopool_pool_get_grace_period (AiopoolPool *self)
-{
-  g_return_val_if_fail (AIOPOOL_IS_POOL (self), 0);
-
-  return get_time (self, &self->limits.grace_period);
-}
-
-/**
- * aiopool_pool_set_grace_period:
- * @self: a pool
- * @grace_period: seconds; 2 by default
- *
- * Sets how long a worker has to stop what it was told to stop, before it is killed.
- *
- * Holds for workers that are started from now on.
- *
- * Since: 0.1
- */
-void
-aiopool_pool_set_grace_period (AiopoolPool *self,
-                               double       grace_period)
-{
-  g_return_if_fail (AIOPOOL_IS_POOL (self));
-  g_return_if_fail (grace_period >= 0);
-
-  if (set_time (self, &self->limits.grace_period, to_usec (grace_period, G_MAXINT64 / 8)))
-    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_GRACE_PERIOD]);
-}
-
-/**
- * aiopool_pool_get_max_pending:
- * @self: a pool
- *
- * Gets how many tasks may wait for a worker.
- *
- * Returns: a number of tasks; 0, the default, for no limit
- *
- * Since: 0.1
- */
-guint
-aiopool_pool_get_max_pending (AiopoolPool *self)
-{
-  guint max_pending;
-
-  g_return_val_if_fail (AIOPOOL_IS_POOL (self), 0);
-
-  g_mutex_lock (&self->lock);
-  max_pending = self->limits.max_pending;
-  g_mutex_unlock (&self->lock);
-  return max_pending;
-}
-
-/**
- * aiopool_pool_set_max_pending:
- * @self: a pool
- * @max_pending: a number of tasks; 0, the default, for no limit
- *
- * Sets how many tasks may wait for a worker.
- *
- * Tasks that a worker has been sent ahead of time do not count. Beyond the limit
- * [method@Aiopool.Executor.submit] fails with %AIOPOOL_POOL_ERROR_FULL, and the calls that can wait
- * wait for room.
- *
- * Since: 0.1
- */
-void
-aiopool_pool_set_max_pending (AiopoolPool *self,
-                              guint        max_pending)
-{
-  gboolean is_changed;
-
-  g_return_if_fail (AIOPOOL_IS_POOL (self));
-
-  g_mutex_lock (&self->lock);
-  is_changed = self->limits.max_pending != max_pending;
-  self->limits.max_pending = max_pending;
-  if (is_changed)
-    apply_limits (self);
-  g_mutex_unlock (&self->lock);
-  if (!is_changed)
-    return;
-  aiopool_executor_notify_room (AIOPOOL_EXECUTOR (self));
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MAX_PENDING]);
 }

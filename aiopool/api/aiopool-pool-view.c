@@ -20,6 +20,7 @@ struct _AiopoolPoolView
   GWeakRef          pool;
   AiopoolScheduler *scheduler; /* (owned) */
   GListStore       *workers;   /* (owned): in the home context, as what follows */
+  gboolean          is_broken; /* as last told */
   gboolean          is_busy;   /* the list is being refreshed */
   gboolean          is_stale;  /* it has to be again */
 };
@@ -40,6 +41,11 @@ deliver_change (AiopoolLetter *letter)
       refresh (self);
       if (g_list_model_get_n_items (G_LIST_MODEL (self->workers)) != old)
         g_object_notify (pool, "n-workers");
+      if (!self->is_broken && aiopool_scheduler_is_broken (self->scheduler, NULL))
+        {
+          self->is_broken = TRUE;
+          g_object_notify (pool, "is-broken");
+        }
     }
   aiopool_pool_view_unref (self);
 }

@@ -4,6 +4,7 @@
 #include "aiopool/api/aiopool-pool-private.h"
 
 #include "aiopool/api/aiopool-future-private.h"
+#include "aiopool/api/aiopool-task-private.h"
 #include "aiopool/base/aiopool-engine-private.h"
 #include "aiopool/base/aiopool-error.h"
 #include "aiopool/workers/aiopool-launcher-private.h"
@@ -65,7 +66,9 @@ on_closed (gpointer owner)
     resolve_closing (closing);
 }
 
-static const AiopoolSchedulerOwner scheduler_owner = { on_changed, on_room, on_closed };
+static const AiopoolSchedulerOwner scheduler_owner = {
+  on_changed, on_room, on_closed, aiopool_pool_on_joined, aiopool_pool_on_given_up
+};
 
 static AiopoolFuture *
 aiopool_pool_submit (AiopoolExecutor *executor,
@@ -138,6 +141,12 @@ aiopool_pool_get_n_running (AiopoolExecutor *executor)
   return aiopool_pool_get_counts (AIOPOOL_POOL (executor)).n_running;
 }
 
+static const AiopoolSpec *
+get_spec (AiopoolTask *task)
+{
+  return task != NULL ? aiopool_task_freeze (task) : NULL;
+}
+
 static void
 aiopool_pool_constructed (GObject *object)
 {
@@ -150,6 +159,8 @@ aiopool_pool_constructed (GObject *object)
   if (self->limits.max_workers == 0)
     self->limits.max_workers = g_get_num_processors ();
   self->scheduler = aiopool_scheduler_new (self->launcher, &self->limits, &scheduler_owner, self);
+  aiopool_scheduler_set_hooks (self->scheduler, get_spec (self->initializer),
+                               get_spec (self->finalizer));
   self->view = aiopool_pool_view_new (object, self->scheduler);
 }
 
@@ -169,7 +180,12 @@ aiopool_pool_finalize (GObject *object)
   AiopoolPool *self = AIOPOOL_POOL (object);
 
   g_clear_object (&self->launcher);
+  g_clear_object (&self->initializer);
+  g_clear_object (&self->finalizer);
   g_clear_object (&self->closing);
+  g_clear_object (&self->joining);
+  g_clear_pointer (&self->cancelled, g_ptr_array_unref);
+  g_clear_pointer (&self->trials, g_ptr_array_unref);
   g_free (self->name);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (aiopool_pool_parent_class)->finalize (object);
@@ -186,6 +202,9 @@ aiopool_pool_class_init (AiopoolPoolClass *klass)
   object_class->finalize = aiopool_pool_finalize;
   executor_class->submit = aiopool_pool_submit;
   executor_class->begin_shutdown = aiopool_pool_begin_shutdown;
+  executor_class->check = aiopool_pool_check;
+  executor_class->begin_join = aiopool_pool_begin_join;
+  executor_class->begin_test = aiopool_pool_begin_test;
   executor_class->get_n_pending = aiopool_pool_get_n_pending;
   executor_class->get_n_running = aiopool_pool_get_n_running;
   aiopool_pool_install_properties (object_class);

@@ -45,6 +45,50 @@ AIOPOOL_AVAILABLE_IN_0_1
 void             aiopool_pool_set_max_pending      (AiopoolPool     *self,
                                                     guint            max_pending);
 AIOPOOL_AVAILABLE_IN_0_1
+guint            aiopool_pool_get_min_workers      (AiopoolPool     *self);
+
+AIOPOOL_AVAILABLE_IN_0_1
+void             aiopool_pool_set_min_workers      (AiopoolPool     *self,
+                                                    guint            min_workers);
+
+AIOPOOL_AVAILABLE_IN_0_1
+guint            aiopool_pool_get_restart_budget   (AiopoolPool     *self);
+
+AIOPOOL_AVAILABLE_IN_0_1
+void             aiopool_pool_set_restart_budget   (AiopoolPool     *self,
+                                                    guint            restart_budget);
+
+AIOPOOL_AVAILABLE_IN_0_1
+guint            aiopool_pool_get_max_deaths_per_task (AiopoolPool  *self);
+
+AIOPOOL_AVAILABLE_IN_0_1
+void             aiopool_pool_set_max_deaths_per_task (AiopoolPool  *self,
+                                                    guint            max_deaths);
+
+AIOPOOL_AVAILABLE_IN_0_1
+guint            aiopool_pool_get_max_tasks_per_worker (AiopoolPool *self);
+
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolDeathPolicy aiopool_pool_get_on_worker_death (AiopoolPool    *self);
+
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolTask     *aiopool_pool_get_initializer      (AiopoolPool     *self);
+
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolTask     *aiopool_pool_get_finalizer        (AiopoolPool     *self);
+
+AIOPOOL_AVAILABLE_IN_0_1
+gboolean         aiopool_pool_get_is_broken        (AiopoolPool     *self);
+
+AIOPOOL_AVAILABLE_IN_0_1
+guint            aiopool_pool_spawn_workers        (AiopoolPool     *self,
+                                                    guint            n_workers,
+                                                    GError         **error);
+
+AIOPOOL_AVAILABLE_IN_0_1
+GListModel      *aiopool_pool_dup_cancelled_tasks  (AiopoolPool     *self);
+
+AIOPOOL_AVAILABLE_IN_0_1
 guint            aiopool_pool_get_tasks_per_worker (AiopoolPool     *self);
 AIOPOOL_AVAILABLE_IN_0_1
 guint64          aiopool_pool_get_max_result_size  (AiopoolPool     *self);

@@ -27,6 +27,10 @@ G_DEFINE_ENUM_TYPE (AiopoolWorkerState, aiopool_worker_state,
                     G_DEFINE_ENUM_VALUE (AIOPOOL_WORKER_CLOSING, "closing"),
                     G_DEFINE_ENUM_VALUE (AIOPOOL_WORKER_DEAD, "dead"))
 
+G_DEFINE_ENUM_TYPE (AiopoolDeathPolicy, aiopool_death_policy,
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_DEATH_ISOLATE, "isolate"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_DEATH_BREAK, "break"))
+
 G_DEFINE_ENUM_TYPE (AiopoolFormat, aiopool_format,
                     G_DEFINE_ENUM_VALUE (AIOPOOL_FORMAT_GVARIANT, "gvariant"),
                     G_DEFINE_ENUM_VALUE (AIOPOOL_FORMAT_RAW, "raw"),

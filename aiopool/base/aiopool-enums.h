@@ -104,6 +104,21 @@ typedef enum
   AIOPOOL_FORMAT_PICKLE
 } AiopoolFormat;
 
+/**
+ * AiopoolDeathPolicy:
+ * @AIOPOOL_DEATH_ISOLATE: the task that it ran fails; the worker is replaced, and the pool goes on
+ * @AIOPOOL_DEATH_BREAK: the pool is broken: every other task fails, and no more are taken
+ *
+ * What the unexpected end of a worker means for its pool.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AIOPOOL_DEATH_ISOLATE,
+  AIOPOOL_DEATH_BREAK
+} AiopoolDeathPolicy;
+
 #define AIOPOOL_TYPE_FUTURE_STATE (aiopool_future_state_get_type ())
 AIOPOOL_AVAILABLE_IN_0_1
 GType aiopool_future_state_get_type   (void);
@@ -119,6 +134,11 @@ GType aiopool_shutdown_flags_get_type (void);
 #define AIOPOOL_TYPE_WORKER_STATE (aiopool_worker_state_get_type ())
 AIOPOOL_AVAILABLE_IN_0_1
 GType aiopool_worker_state_get_type   (void);
+
+#define AIOPOOL_TYPE_DEATH_POLICY (aiopool_death_policy_get_type ())
+
+AIOPOOL_AVAILABLE_IN_0_1
+GType aiopool_death_policy_get_type   (void);
 
 #define AIOPOOL_TYPE_FORMAT (aiopool_format_get_type ())
 AIOPOOL_AVAILABLE_IN_0_1

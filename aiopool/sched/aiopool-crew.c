@@ -7,18 +7,34 @@
 
 /* The crew: which worker processes there are.
  *
- * A worker is started when tasks wait, none is free and the maximum allows it; it is asked to go
- * when it has been idle for long enough. When one cannot be started, others go on and it is tried
- * again later, each time after twice the pause; when there is no other, every waiting task fails
- * with the reason, rather than wait for what may never come. So it is when several in a row are
- * killed before they report, or end before they start a task. */
+ * A worker is started when tasks wait, none is free and the maximum allows it, or when there are
+ * fewer than the minimum; it is asked to go when it has been idle for long enough, or has had all
+ * the tasks that one may have. The next is started when a worker gets the last of these, and begins
+ * when that one is done with it.
+ *
+ * When one cannot be started, others go on and it is tried again later, each time after twice the
+ * pause; when there is no other, every waiting task fails with the reason, rather than wait for
+ * what may never come. So it is when several in a row are killed before they report, or end before
+ * they start a task. When the budget for such workers is spent, the pool is broken. */
 
+#define COPY_USEC        1000 /* until a copy that goes on may be over */
 #define TRIM_USEC        (5 * G_USEC_PER_SEC)
 #define FIRST_PAUSE_USEC 50000
 #define MAX_PAUSE_USEC   (5 * G_USEC_PER_SEC)
 #define MAX_EARLY_ENDS   5
 
-/* Workers that live or are being started. */
+/* Whether it has had all the tasks that one may have. */
+gboolean
+aiopool_crew_is_spent (AiopoolScheduler *self,
+                       AiopoolPeer      *peer)
+{
+  return self->limits.max_tasks_per_worker > 0 &&
+         aiopool_peer_get_n_done (peer) +
+         aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (peer)) >=
+         self->limits.max_tasks_per_worker;
+}
+
+/* Workers that live or are being started, and may have tasks. */
 guint
 aiopool_crew_count_alive (AiopoolScheduler *self)
 {
@@ -26,9 +42,11 @@ aiopool_crew_count_alive (AiopoolScheduler *self)
 
   for (guint i = 0; i < self->peers->len; i++)
     {
-      AiopoolWorkerState state = aiopool_peer_get_state (g_ptr_array_index (self->peers, i));
+      AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
+      AiopoolWorkerState state = aiopool_peer_get_state (peer);
 
-      n += state != AIOPOOL_WORKER_CLOSING && state != AIOPOOL_WORKER_DEAD;
+      n += state != AIOPOOL_WORKER_CLOSING && state != AIOPOOL_WORKER_DEAD &&
+           (state == AIOPOOL_WORKER_STARTING || !aiopool_crew_is_spent (self, peer));
     }
   return n;
 }
@@ -43,11 +61,28 @@ count_starting (AiopoolScheduler *self)
   return n;
 }
 
+/* @n: those that are or will be. */
+static gboolean
+is_below_minimum (AiopoolScheduler *self,
+                  guint             n)
+{
+  return self->keeps_min && n < self->limits.min_workers && n < self->limits.max_workers &&
+         self->state == AIOPOOL_SCHEDULER_OPEN;
+}
+
+static gboolean
+may_start (AiopoolScheduler *self)
+{
+  return !self->is_terminating && self->broken == NULL;
+}
+
 static gboolean
 is_needed (AiopoolScheduler *self)
 {
-  return !self->is_terminating && self->queue.n_orders > count_starting (self) &&
-         aiopool_crew_count_alive (self) < self->limits.max_workers;
+  guint n_alive = aiopool_crew_count_alive (self);
+
+  return may_start (self) && n_alive < self->limits.max_workers &&
+         (self->queue.n_orders > count_starting (self) || is_below_minimum (self, n_alive));
 }
 
 static AiopoolPeer *
@@ -70,18 +105,18 @@ start_peer (AiopoolScheduler *self,
   return peer;
 }
 
-/* On the engine thread. The reference that came with the post goes to the worker. The task that it
- * was for may have gone to a worker that came first, and wait there behind a long one. */
 static void
-on_hire (gpointer data)
+hire_one (AiopoolScheduler *self,
+          gboolean          is_ahead)
 {
-  AiopoolScheduler *self = data;
   AiopoolReport report = { NULL };
   g_autoptr (GError) error = NULL;
   AiopoolPeer *peer = NULL;
 
   aiopool_scheduler_lock (self);
-  if (!self->is_terminating && (self->queue.n_orders > 0 || aiopool_pump_has_waiting (self)))
+  if (may_start (self) &&
+      (is_ahead || self->queue.n_orders > 0 || aiopool_pump_has_waiting (self) ||
+       is_below_minimum (self, aiopool_crew_count_alive (self) - 1)))
     peer = start_peer (self, &error);
   self->n_spawning--;
   if (peer != NULL)
@@ -94,15 +129,48 @@ on_hire (gpointer data)
     }
   else if (error != NULL)
     aiopool_crew_start_failed (self, error, NULL, &report);
-  aiopool_dispatch_check_closing (self, &report);
+  aiopool_closing_check (self, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   aiopool_scheduler_unref (self);
 }
 
-/* Starts as many workers as there are tasks that nobody could take. */
+/* On the engine thread. The reference that came with the post goes to the worker. The task that it
+ * was for may have gone to a worker that came first, and wait there behind a long one. */
+static void
+on_hire (gpointer scheduler)
+{
+  hire_one (scheduler, FALSE);
+}
+
+static void
+on_hire_ahead (gpointer scheduler)
+{
+  hire_one (scheduler, TRUE);
+}
+
+/* Starts up to @n workers that nobody needs yet. Returns how many. */
+guint
+aiopool_crew_hire_ahead (AiopoolScheduler *self,
+                         guint             n)
+{
+  guint n_alive = aiopool_crew_count_alive (self);
+
+  n = MIN (n, self->limits.max_workers - MIN (n_alive, self->limits.max_workers));
+  self->keeps_min = TRUE;
+  self->n_spawning += n;
+  for (guint i = 0; i < n; i++)
+    aiopool_engine_post (on_hire_ahead, aiopool_scheduler_ref (self));
+  return n;
+}
+
+/* Starts as many workers as there are tasks that nobody could take, and those below the minimum. */
 void
 aiopool_crew_hire (AiopoolScheduler *self)
 {
+  if (self->queue.n_orders > 0)
+    self->keeps_min = TRUE;
+  if (!is_needed (self))
+    return;
   if (self->spawn_after > 0 && g_get_monotonic_time () < self->spawn_after)
     {
       aiopool_dispatch_wake_at (self, self->spawn_after);
@@ -126,6 +194,45 @@ look_again_at (AiopoolScheduler *self,
   aiopool_dispatch_wake_at (self, when);
 }
 
+/* @peer has said HELLO and done what it has to do before its first task. */
+void
+aiopool_crew_is_ready (AiopoolScheduler *self,
+                       AiopoolPeer      *peer,
+                       AiopoolReport    *report)
+{
+  report->has_changed = TRUE;
+  if (!aiopool_peer_set_ready (peer))
+    return;
+  self->n_failed_starts = 0;
+  self->spawn_after = 0;
+  aiopool_gather_slot_freed (self, peer, report);
+  aiopool_crew_hire (self);
+}
+
+/* Whether it has nothing to do. One whose tasks were taken back may still be said to be busy. */
+gboolean
+aiopool_crew_is_free (AiopoolPeer *peer)
+{
+  AiopoolWorkerState state = aiopool_peer_get_state (peer);
+
+  return (state == AIOPOOL_WORKER_IDLE || state == AIOPOOL_WORKER_BUSY) &&
+         aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (peer)) == 0;
+}
+
+/* Asks a worker without a task to go, after its finalizer. One whose argument is still being copied
+ * for a task that was taken back is seen to later. */
+void
+aiopool_crew_retire (AiopoolScheduler *self,
+                     AiopoolPeer      *peer)
+{
+  gboolean is_idle = aiopool_crew_is_free (peer);
+
+  if (is_idle && !aiopool_outbound_can_add (aiopool_peer_get_outbound (peer)))
+    look_again_at (self, g_get_monotonic_time () + COPY_USEC);
+  else if (aiopool_peer_retire (peer) && !(is_idle && aiopool_hooks_finalize (self, peer)))
+    aiopool_peer_hang_up (peer);
+}
+
 /* @peer has become idle. */
 void
 aiopool_crew_watch_idle (AiopoolScheduler *self,
@@ -133,10 +240,21 @@ aiopool_crew_watch_idle (AiopoolScheduler *self,
 {
   gint64 since = aiopool_peer_get_idle_since (peer);
 
-  if (self->limits.idle_timeout >= 0)
+  if (self->limits.idle_timeout >= 0 && self->state == AIOPOOL_SCHEDULER_OPEN)
     look_again_at (self, since + self->limits.idle_timeout);
   if (aiopool_peer_has_memory (peer))
     look_again_at (self, since + TRIM_USEC);
+}
+
+/* Whether @peer, which is idle, is to go though nobody waits for its end. */
+static gboolean
+has_served (AiopoolScheduler *self,
+            AiopoolPeer      *peer,
+            gint64            retire_at,
+            gint64            now)
+{
+  return aiopool_crew_is_spent (self, peer) ||
+         (retire_at <= now && aiopool_crew_count_alive (self) > self->limits.min_workers);
 }
 
 /* Asks workers to go that have been idle for the idle timeout, gives back memory that was kept for
@@ -155,8 +273,8 @@ aiopool_crew_care_for_idle (AiopoolScheduler *self,
 
       if (aiopool_peer_get_state (peer) != AIOPOOL_WORKER_IDLE)
         continue;
-      if (retire_at <= now)
-        aiopool_peer_close (peer);
+      if (has_served (self, peer, retire_at, now))
+        aiopool_crew_retire (self, peer);
       else if (since + TRIM_USEC <= now && aiopool_peer_has_memory (peer))
         aiopool_peer_trim (peer);
       else if (aiopool_peer_has_memory (peer))
@@ -201,6 +319,24 @@ pause_after (AiopoolScheduler *self,
   aiopool_dispatch_wake_at (self, self->spawn_after);
 }
 
+/* A worker came to nothing. TRUE if that was one too many. */
+static gboolean
+spend_budget (AiopoolScheduler *self,
+              const GError     *why,
+              AiopoolReport    *report)
+{
+  self->n_in_vain++;
+  if (self->limits.is_fragile)
+    aiopool_closing_break (self, g_error_copy (why), TRUE, report);
+  else if (self->limits.restart_budget > 0 && self->n_in_vain >= self->limits.restart_budget)
+    aiopool_closing_break (self,
+                           g_error_new (AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_BROKEN,
+                                        "%u workers in a row ended before they started a task; "
+                                        "the last: %s", self->n_in_vain, why->message),
+                           FALSE, report);
+  return self->broken != NULL;
+}
+
 /* A worker could not be started, or ended by itself before it reported. */
 void
 aiopool_crew_start_failed (AiopoolScheduler *self,
@@ -211,6 +347,8 @@ aiopool_crew_start_failed (AiopoolScheduler *self,
   self->n_failed_starts++;
   g_debug ("scheduler %p: start %u in a row failed: %s", self, self->n_failed_starts,
            why->message);
+  if (spend_budget (self, why, report))
+    return;
   if (aiopool_crew_count_alive (self) == 0)
     {
       fail_queue (self, why, last_lines, report);
@@ -232,6 +370,8 @@ aiopool_crew_ended_early (AiopoolScheduler *self,
 
   self->n_early_ends++;
   g_debug ("scheduler %p: early end %u in a row: %s", self, self->n_early_ends, why->message);
+  if (spend_budget (self, why, report))
+    return;
   if (self->n_early_ends >= MAX_EARLY_ENDS && aiopool_crew_count_alive (self) == 0)
     {
       error = g_error_new (AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_START_FAILED,

@@ -27,6 +27,8 @@ struct _AiopoolScheduler
   AiopoolSchedulerState        state;      /* only set_state() writes it */
   AiopoolLauncher             *launcher;   /* (owned): never changes */
   AiopoolSchedulerLimits       limits;
+  AiopoolSpec                 *initializer; /* (owned) (nullable): a copy; never changes */
+  AiopoolSpec                 *finalizer;   /* (owned) (nullable): as that */
   const AiopoolSchedulerOwner *owner_class;
   gpointer                     owner;      /* (unowned: abandons this) (nullable) */
   AiopoolArrivals              arrivals;   /* without the lock */
@@ -52,16 +54,24 @@ struct _AiopoolScheduler
   gint64                       spawn_after;    /* back-off after failed starts */
   guint                        n_failed_starts; /* in a row */
   guint                        n_early_ends;    /* in a row */
+  guint                        n_in_vain;      /* workers in a row that came to nothing */
   guint                        n_spawning;     /* posted to the engine, not yet among the peers */
   guint                        n_started;      /* numbers given out */
   gboolean                     wants_room;     /* somebody was refused as FULL */
   gboolean                     is_terminating;
+  gboolean                     is_joining;
+  gboolean                     keeps_min;      /* from the first task until a join */
+  GError                      *broken;         /* (owned) (nullable): why; set once */
 };
 
 /* In the scheduler. */
 void     aiopool_scheduler_set_state       (AiopoolScheduler      *self,
                                             AiopoolSchedulerState  state);
+void     aiopool_scheduler_update_gate     (AiopoolScheduler      *self);
 gboolean aiopool_scheduler_try_ref         (AiopoolScheduler      *self);
+AiopoolFunctionInfo *
+         aiopool_scheduler_look_up         (AiopoolScheduler      *self,
+                                            const char            *name);
 void     aiopool_scheduler_lock            (AiopoolScheduler      *self);
 void     aiopool_scheduler_let_in          (AiopoolScheduler      *self);
 void     aiopool_scheduler_unlock_and_tell (AiopoolScheduler      *self,
@@ -79,11 +89,37 @@ void     aiopool_dispatch_abandon_running  (AiopoolScheduler      *self,
                                             AiopoolJob            *job,
                                             GError                *error,
                                             AiopoolReport         *report);
-void     aiopool_dispatch_check_closing    (AiopoolScheduler      *self,
-                                            AiopoolReport         *report);
 void     aiopool_dispatch_wake_at          (AiopoolScheduler      *self,
                                             gint64                 when);
 void     aiopool_dispatch_on_alarm         (gpointer               scheduler);
+
+/* In closing; under the lock. */
+void     aiopool_closing_check             (AiopoolScheduler      *self,
+                                            AiopoolReport         *report);
+void     aiopool_closing_break             (AiopoolScheduler      *self,
+                                            GError                *why,
+                                            gboolean               is_hard,
+                                            AiopoolReport         *report);
+gboolean aiopool_closing_check_open        (AiopoolScheduler      *self,
+                                            GError               **error);
+GError  *aiopool_closing_cancelled_error   (const char            *why);
+
+/* In hooks; under the lock. */
+gboolean aiopool_hooks_is_hook             (AiopoolJob            *job);
+void     aiopool_hooks_initialize          (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer);
+gboolean aiopool_hooks_finalize            (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer);
+void     aiopool_hooks_finished            (AiopoolScheduler      *self,
+                                            AiopoolJob            *job,
+                                            AiopoolPeer           *peer,
+                                            const GError          *error,
+                                            AiopoolReport         *report);
+void     aiopool_hooks_lost                (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer,
+                                            AiopoolJob            *job,
+                                            const GError          *why,
+                                            AiopoolReport         *report);
 
 /* In gather; under the lock, which a pump gives up meanwhile. */
 void     aiopool_gather_new_orders         (AiopoolScheduler      *self,
@@ -111,8 +147,13 @@ void     aiopool_pump_all                  (AiopoolScheduler      *self,
 guint    aiopool_pump_window               (AiopoolScheduler      *self,
                                             AiopoolFunctionInfo   *function);
 gboolean aiopool_pump_has_room             (AiopoolScheduler      *self,
-                                            AiopoolOutbound       *outbound,
+                                            AiopoolPeer           *peer,
                                             AiopoolOrder          *order);
+gboolean aiopool_pump_may_begin            (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer);
+void     aiopool_pump_push                 (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer,
+                                            AiopoolJob            *job);
 gboolean aiopool_pump_has_waiting          (AiopoolScheduler      *self);
 void     aiopool_pump_balance              (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
@@ -123,6 +164,16 @@ GSList  *aiopool_loop_readers_end          (AiopoolScheduler      *self);
 /* In the crew; under the lock. */
 void     aiopool_crew_hire                 (AiopoolScheduler      *self);
 guint    aiopool_crew_count_alive          (AiopoolScheduler      *self);
+guint    aiopool_crew_hire_ahead           (AiopoolScheduler      *self,
+                                            guint                  n);
+gboolean aiopool_crew_is_spent             (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer);
+void     aiopool_crew_is_ready             (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer,
+                                            AiopoolReport         *report);
+gboolean aiopool_crew_is_free              (AiopoolPeer           *peer);
+void     aiopool_crew_retire               (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer);
 void     aiopool_crew_watch_idle           (AiopoolScheduler      *self,
                                             AiopoolPeer           *peer);
 void     aiopool_crew_care_for_idle        (AiopoolScheduler      *self,

@@ -35,26 +35,6 @@ aiopool_dispatch_claim (AiopoolScheduler *self,
   report->has_room = TRUE;
 }
 
-/* Closes what is not needed any more, and reports the end. */
-void
-aiopool_dispatch_check_closing (AiopoolScheduler *self,
-                                AiopoolReport    *report)
-{
-  if (self->state != AIOPOOL_SCHEDULER_CLOSING || self->queue.n_orders > 0)
-    return;
-  for (guint i = 0; i < self->peers->len; i++)
-    {
-      AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
-
-      if (aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (peer)) == 0)
-        aiopool_peer_close (peer);
-    }
-  if (self->peers->len > 0 || self->n_spawning > 0)
-    return;
-  aiopool_scheduler_set_state (self, AIOPOOL_SCHEDULER_CLOSED);
-  report->has_closed = TRUE;
-}
-
 /* Settles a running job now, and has its worker stop running it by all means. */
 void
 aiopool_dispatch_abandon_running (AiopoolScheduler *self,
@@ -84,8 +64,7 @@ rearm (AiopoolScheduler *self)
     aiopool_dispatch_wake_at (self, self->idle_check_at);
   if (self->balance_at > 0)
     aiopool_dispatch_wake_at (self, self->balance_at);
-  if (self->spawn_after > 0 && self->queue.n_orders > 0)
-    aiopool_dispatch_wake_at (self, self->spawn_after);
+  aiopool_crew_hire (self);
 }
 
 void
@@ -104,10 +83,8 @@ aiopool_dispatch_on_alarm (gpointer scheduler)
     aiopool_crew_care_for_idle (self, now);
   if (self->balance_at > 0 && self->balance_at <= now)
     aiopool_gather_end (self, &report);
-  if (self->queue.n_orders > 0)
-    aiopool_crew_hire (self);
   rearm (self);
-  aiopool_dispatch_check_closing (self, &report);
+  aiopool_closing_check (self, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   aiopool_scheduler_unref (self);
 }
@@ -125,6 +102,21 @@ learn_run_time (AiopoolScheduler    *self,
 }
 
 static void
+take_hook (AiopoolScheduler *self,
+           AiopoolPeer      *peer,
+           AiopoolOrder     *order,
+           AiopoolOutcome   *outcome,
+           AiopoolReport    *report)
+{
+  AiopoolJob *job = AIOPOOL_JOB (order);
+
+  aiopool_outbound_remove (aiopool_peer_get_outbound (peer), order->id);
+  aiopool_dispatch_claim (self, job, report);
+  aiopool_hooks_finished (self, job, peer, outcome->error, report);
+  aiopool_report_settle (report, job, outcome);
+}
+
+static void
 take_outcome (AiopoolScheduler *self,
               AiopoolPeer      *peer,
               AiopoolOrder     *order,
@@ -136,8 +128,14 @@ take_outcome (AiopoolScheduler *self,
   AiopoolOutcome *outcome = &event->outcome;
 
   aiopool_peer_settle_down (peer, event->id);
+  if (order != NULL && aiopool_hooks_is_hook (AIOPOOL_JOB (order)))
+    {
+      take_hook (self, peer, order, outcome, report);
+      return;
+    }
   aiopool_peer_add_done (peer);
   self->n_early_ends = 0;
+  self->n_in_vain = 0;
   if (order == NULL)
     {
       aiopool_outbound_remove (outbound, event->id);
@@ -218,7 +216,7 @@ on_events (gpointer      owner,
         break;
     }
   aiopool_gather_slot_freed (self, peer, &report);
-  aiopool_dispatch_check_closing (self, &report);
+  aiopool_closing_check (self, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   if (i < n_events)
     aiopool_peer_fail (peer, AIOPOOL_TASK_ERROR_PROTOCOL,
@@ -228,19 +226,18 @@ on_events (gpointer      owner,
 }
 
 static void
-on_ready (gpointer     owner,
-          AiopoolPeer *peer)
+on_greeted (gpointer     owner,
+            AiopoolPeer *peer)
 {
   AiopoolScheduler *self = aiopool_scheduler_ref (owner);
-  AiopoolReport report = { .has_changed = TRUE };
+  AiopoolReport report = { NULL };
 
   aiopool_scheduler_lock (self);
-  self->n_failed_starts = 0;
-  self->spawn_after = 0;
-  aiopool_gather_slot_freed (self, peer, &report);
-  if (self->queue.n_orders > 0)
-    aiopool_crew_hire (self);
-  aiopool_dispatch_check_closing (self, &report);
+  if (self->initializer == NULL)
+    aiopool_crew_is_ready (self, peer, &report);
+  else if (aiopool_peer_get_state (peer) == AIOPOOL_WORKER_STARTING)
+    aiopool_hooks_initialize (self, peer);
+  aiopool_closing_check (self, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   aiopool_scheduler_unref (self);
 }
@@ -287,17 +284,36 @@ crash (AiopoolScheduler *self,
 {
   AiopoolOutcome outcome = { .started = started, .ended = g_get_monotonic_time () };
   const char *intro = last_lines != NULL ? "; last lines of its standard error:\n" : "";
+  g_autofree char *deaths = job->n_deaths > 1
+                            ? g_strdup_printf ("; %u workers ended with it", job->n_deaths)
+                            : NULL;
 
   outcome.pid = job->order.peer != NULL ? aiopool_peer_get_pid (job->order.peer) : 0;
   outcome.error = g_error_new (why->domain, why->code,
-                               "Task '%s' failed after %.3f seconds: %s%s%s",
+                               "Task '%s' failed after %.3f seconds: %s%s%s%s",
                                job->order.spec->function,
                                (double) (outcome.ended - started) / G_USEC_PER_SEC, why->message,
-                               intro, last_lines != NULL ? last_lines : "");
+                               deaths != NULL ? deaths : "", intro,
+                               last_lines != NULL ? last_lines : "");
   outcome.info = aiopool_error_info_new ("WorkerCrashed", why->message);
   aiopool_error_info_set_traceback (outcome.info, last_lines);
   aiopool_dispatch_claim (self, job, report);
   aiopool_report_settle (report, job, &outcome);
+}
+
+/* Whether a job that has started, and whose worker is gone, may do so again. */
+static gboolean
+may_run_again (AiopoolScheduler *self,
+               AiopoolJob       *job)
+{
+  guint limit = self->limits.max_deaths_per_task;
+
+  job->n_deaths++;
+  if (job->retries_left == 0 || (limit > 0 && job->n_deaths >= limit) || self->broken != NULL ||
+      self->limits.is_fragile)
+    return FALSE;
+  job->retries_left--;
+  return TRUE;
 }
 
 /* An order of a worker that is gone: back to the queue if it did not start or may run again. TRUE
@@ -318,13 +334,12 @@ recover (AiopoolScheduler *self,
 
   if (!is_unstarted)
     {
-      if (job->retries_left == 0)
+      if (!may_run_again (self, job))
         {
           crash (self, job, started, why, last_lines, report);
           aiopool_outbound_detach (outbound, order);
           return FALSE;
         }
-      job->retries_left--;
       aiopool_outbound_remove (outbound, order->id);
       order->id = 0;
     }
@@ -350,11 +365,37 @@ recover_all (AiopoolScheduler *self,
   for (order = aiopool_outbound_get_last (outbound); order != NULL; order = previous)
     {
       previous = order->previous;
-      n_unstarted += recover (self, peer, order, why, last_lines, report);
+      if (aiopool_hooks_is_hook (AIOPOOL_JOB (order)))
+        {
+          aiopool_hooks_lost (self, peer, AIOPOOL_JOB (order), why, report);
+          n_slots--;
+        }
+      else
+        n_unstarted += recover (self, peer, order, why, last_lines, report);
     }
   if (n_unstarted < n_slots)
-    self->n_early_ends = 0;
-  return n_slots > 0 && n_unstarted == n_slots && aiopool_peer_get_n_done (peer) == 0;
+    self->n_early_ends = self->n_in_vain = 0;
+  return n_unstarted == n_slots && aiopool_peer_get_n_done (peer) == 0 &&
+         !aiopool_peer_was_told (peer);
+}
+
+/* The crew goes on without @peer, or not at all. @is_early: it never started a task. */
+static void
+bear_loss (AiopoolScheduler *self,
+           AiopoolPeer      *peer,
+           const GError     *why,
+           const char       *last_lines,
+           gboolean          is_early,
+           AiopoolReport    *report)
+{
+  if (why->domain == AIOPOOL_POOL_ERROR && !aiopool_peer_was_killed (peer))
+    aiopool_crew_start_failed (self, why, last_lines, report);
+  else if (why->domain == AIOPOOL_POOL_ERROR || is_early)
+    aiopool_crew_ended_early (self, why, last_lines, report);
+  else if (self->limits.is_fragile && !aiopool_peer_was_told (peer))
+    aiopool_closing_break (self,
+                           g_error_new (AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_BROKEN,
+                                        "A worker ended: %s", why->message), TRUE, report);
 }
 
 static void
@@ -371,19 +412,15 @@ on_ended (gpointer      owner,
   g_debug ("worker %u: %s", aiopool_peer_get_number (peer), why->message);
   is_early = recover_all (self, peer, why, last_lines, &report);
   g_ptr_array_remove (self->peers, peer);
-  if (why->domain == AIOPOOL_POOL_ERROR && !aiopool_peer_was_killed (peer))
-    aiopool_crew_start_failed (self, why, last_lines, &report);
-  else if (why->domain == AIOPOOL_POOL_ERROR || is_early)
-    aiopool_crew_ended_early (self, why, last_lines, &report);
+  bear_loss (self, peer, why, last_lines, is_early, &report);
   aiopool_pump_all (self, &report);
-  if (self->queue.n_orders > 0)
-    aiopool_crew_hire (self);
-  aiopool_dispatch_check_closing (self, &report);
+  aiopool_crew_hire (self);
+  aiopool_closing_check (self, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   aiopool_peer_unref (peer);
   aiopool_scheduler_unref (self);
 }
 
 const AiopoolPeerOwner aiopool_dispatch_peer_owner = {
-  on_ready, on_events, on_writable, on_unheard, on_ended
+  on_greeted, on_events, on_writable, on_unheard, on_ended
 };

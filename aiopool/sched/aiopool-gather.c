@@ -28,11 +28,11 @@ find_free (AiopoolScheduler *self)
       AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
       AiopoolWorkerState state = aiopool_peer_get_state (peer);
 
-      if (state == AIOPOOL_WORKER_IDLE)
+      if (state == AIOPOOL_WORKER_IDLE && aiopool_pump_may_begin (self, peer))
         return peer;
       if (busy == NULL && state == AIOPOOL_WORKER_BUSY &&
           aiopool_outbound_get_n_slots (outbound) < self->limits.tasks_per_worker &&
-          aiopool_pump_has_room (self, outbound, order))
+          aiopool_pump_has_room (self, peer, order))
         busy = peer;
     }
   return busy;
@@ -194,6 +194,13 @@ has_become_idle (AiopoolScheduler *self,
                  AiopoolPeer      *peer,
                  AiopoolReport    *report)
 {
+  if (aiopool_crew_is_spent (self, peer))
+    {
+      aiopool_crew_retire (self, peer);
+      aiopool_pump_all (self, report);
+      aiopool_crew_hire (self);
+      return;
+    }
   if (is_all_idle (self))
     self->epoch++;
   else

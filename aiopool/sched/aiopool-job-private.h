@@ -46,6 +46,7 @@ struct _AiopoolJob
   guint                  retries_left;
   int                    holds;     /* atomic: one until it is settled, one while its argument is
                                      * copied; whoever drops the last gives the reference back */
+  guint16                n_deaths;  /* of workers that ran it */
   guint8                 state;     /* AiopoolJobState */
   guint8                 knows_start; /* order.sent is when it started, as the worker said first */
 };

@@ -67,14 +67,32 @@ first_deadline (AiopoolJob *job,
 /* Whether @order may go to that worker now. */
 gboolean
 aiopool_pump_has_room (AiopoolScheduler *self,
-                       AiopoolOutbound  *outbound,
+                       AiopoolPeer      *peer,
                        AiopoolOrder     *order)
 {
+  AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
   guint n_slots = aiopool_outbound_get_n_slots (outbound);
 
   return aiopool_outbound_can_add (outbound) &&
          n_slots < aiopool_pump_window (self, order->function) &&
-         (n_slots == 0 || aiopool_outbound_get_n_bytes (outbound) < MAX_BYTES);
+         (n_slots == 0 || aiopool_outbound_get_n_bytes (outbound) < MAX_BYTES) &&
+         !aiopool_crew_is_spent (self, peer);
+}
+
+/* There may be one more worker than the maximum while it takes the place of one that has its last
+ * task: it begins when that is over. */
+gboolean
+aiopool_pump_may_begin (AiopoolScheduler *self,
+                        AiopoolPeer      *peer)
+{
+  guint n_busy = 0;
+
+  if (self->peers->len <= self->limits.max_workers ||
+      aiopool_peer_get_state (peer) == AIOPOOL_WORKER_BUSY)
+    return TRUE;
+  for (guint i = 0; i < self->peers->len; i++)
+    n_busy += aiopool_peer_get_state (g_ptr_array_index (self->peers, i)) == AIOPOOL_WORKER_BUSY;
+  return n_busy < self->limits.max_workers;
 }
 
 /* Moves orders from the queue to @peer as long as it may have more. */
@@ -88,7 +106,7 @@ fill (AiopoolScheduler *self,
   AiopoolOrder *order;
 
   while (is_open (peer) && (order = aiopool_queue_peek (&self->queue)) != NULL &&
-         aiopool_pump_has_room (self, outbound, order))
+         aiopool_pump_may_begin (self, peer) && aiopool_pump_has_room (self, peer, order))
     {
       AiopoolJob *job = AIOPOOL_JOB (order);
 
@@ -122,9 +140,11 @@ fail_copied (AiopoolScheduler *self,
       return;
     }
   aiopool_dispatch_claim (self, job, report);
+  if (aiopool_hooks_is_hook (job))
+    aiopool_hooks_finished (self, job, peer, error, report);
   aiopool_report_error (report, job, error, 0);
   aiopool_gather_slot_freed (self, peer, report);
-  aiopool_dispatch_check_closing (self, report);
+  aiopool_closing_check (self, report);
 }
 
 static void go_on (AiopoolScheduler *self,
@@ -214,6 +234,24 @@ go_on (AiopoolScheduler *self,
   while (!aiopool_peer_end_pump (peer));
 }
 
+/* Sends @job to a worker that has nothing else, past the queue. The lock is kept. */
+void
+aiopool_pump_push (AiopoolScheduler *self,
+                   AiopoolPeer      *peer,
+                   AiopoolJob       *job)
+{
+  AiopoolOrder *order = &job->order;
+
+  order->function = aiopool_scheduler_look_up (self, order->spec->function);
+  order->peer = peer;
+  aiopool_job_set_state (job, AIOPOOL_JOB_QUEUED);
+  aiopool_job_set_state (job, AIOPOOL_JOB_SENT);
+  if (aiopool_outbound_add (aiopool_peer_get_outbound (peer), order, g_get_monotonic_time ()))
+    g_atomic_int_inc (&job->holds);
+  if (aiopool_peer_begin_pump (peer))
+    continue_on_engine (self, peer);
+}
+
 void
 aiopool_pump_peer (AiopoolScheduler *self,
                    AiopoolPeer      *peer,
@@ -242,7 +280,8 @@ find_idle (AiopoolScheduler *self)
     {
       AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
 
-      if (aiopool_peer_get_state (peer) == AIOPOOL_WORKER_IDLE)
+      if (aiopool_peer_get_state (peer) == AIOPOOL_WORKER_IDLE &&
+          aiopool_pump_may_begin (self, peer))
         return peer;
     }
   return NULL;

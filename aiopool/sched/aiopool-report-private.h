@@ -12,6 +12,8 @@ typedef struct
   gboolean has_changed;
   gboolean has_room;
   gboolean has_closed;
+  gboolean has_joined;
+  gboolean has_given_up;
 } AiopoolReport;
 
 void aiopool_report_settle   (AiopoolReport  *self,
@@ -21,6 +23,12 @@ void aiopool_report_error    (AiopoolReport  *self,
                               AiopoolJob     *job,
                               GError         *error,
                               gint64          started);
+void aiopool_report_given_up (AiopoolReport  *self,
+                              AiopoolJob     *job,
+                              GError         *error);
+void aiopool_report_each_given_up (AiopoolReport *self,
+                              void          (*func) (gpointer owner, AiopoolJob *job),
+                              gpointer        owner);
 void aiopool_report_released (AiopoolReport  *self,
                               AiopoolJob     *job);
 void aiopool_report_deliver  (AiopoolReport  *self);

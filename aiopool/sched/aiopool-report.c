@@ -13,6 +13,7 @@ typedef struct
   AiopoolJob    *job;
   AiopoolOutcome outcome;
   gboolean       is_release;
+  gboolean       is_given_up;
 } Entry;
 
 static Entry *
@@ -50,6 +51,32 @@ aiopool_report_error (AiopoolReport *self,
   if (started != 0)
     outcome.pid = aiopool_peer_get_pid (job->order.peer);
   aiopool_report_settle (self, job, &outcome);
+}
+
+/* A job that has not started and will not. Takes @error. */
+void
+aiopool_report_given_up (AiopoolReport *self,
+                         AiopoolJob    *job,
+                         GError        *error)
+{
+  aiopool_report_error (self, job, error, 0);
+  g_array_index (self->entries, Entry, self->entries->len - 1).is_given_up = TRUE;
+  self->has_given_up = TRUE;
+}
+
+/* Without the lock, and before what came of them is delivered. */
+void
+aiopool_report_each_given_up (AiopoolReport *self,
+                              void         (*func) (gpointer owner, AiopoolJob *job),
+                              gpointer       owner)
+{
+  for (guint i = 0; self->entries != NULL && i < self->entries->len; i++)
+    {
+      Entry *entry = &g_array_index (self->entries, Entry, i);
+
+      if (entry->is_given_up)
+        func (owner, entry->job);
+    }
 }
 
 void

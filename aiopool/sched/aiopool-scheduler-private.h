@@ -14,12 +14,20 @@ typedef struct
   void (*changed) (gpointer owner);
   void (*room)    (gpointer owner); /* after a submit that was refused as FULL */
   void (*closed)  (gpointer owner);
+  void (*joined)  (gpointer owner);
+  void (*given_up) (gpointer    owner, /* a job that had not started, for the pool ends */
+                    AiopoolJob *job);
 } AiopoolSchedulerOwner;
 
 typedef struct
 {
   guint   max_workers;
+  guint   min_workers;     /* kept from the first task on */
   guint   tasks_per_worker;
+  guint   max_tasks_per_worker; /* in its life, 0 for no limit */
+  guint   restart_budget;  /* workers in a row that come to nothing, 0 for no limit */
+  guint   max_deaths_per_task; /* of workers that ran it, 0 for no limit */
+  gboolean is_fragile;     /* the end of a worker is the end of all */
   guint   max_pending;     /* 0 for no limit */
   guint64 max_result_size; /* bytes */
   gint64  idle_timeout;    /* microseconds, -1 for never */
@@ -48,6 +56,9 @@ AiopoolScheduler *aiopool_scheduler_new         (AiopoolLauncher              *l
                                                  const AiopoolSchedulerLimits *limits,
                                                  const AiopoolSchedulerOwner  *owner_class,
                                                  gpointer                      owner);
+void              aiopool_scheduler_set_hooks   (AiopoolScheduler             *self,
+                                                 const AiopoolSpec            *initializer,
+                                                 const AiopoolSpec            *finalizer);
 AiopoolScheduler *aiopool_scheduler_ref         (AiopoolScheduler             *self);
 void              aiopool_scheduler_unref       (AiopoolScheduler             *self);
 void              aiopool_scheduler_abandon     (AiopoolScheduler             *self);
@@ -78,6 +89,16 @@ void              aiopool_scheduler_grant       (AiopoolScheduler             *s
                                                  gint64                        cost);
 void              aiopool_scheduler_shutdown    (AiopoolScheduler             *self,
                                                  AiopoolShutdownFlags          flags);
+void              aiopool_scheduler_want_join   (AiopoolScheduler             *self);
+gboolean          aiopool_scheduler_is_joining  (AiopoolScheduler             *self);
+void              aiopool_scheduler_check_join  (AiopoolScheduler             *self);
+gboolean          aiopool_scheduler_check       (AiopoolScheduler             *self,
+                                                 GError                      **error);
+gboolean          aiopool_scheduler_is_broken   (AiopoolScheduler             *self,
+                                                 GError                      **why);
+guint             aiopool_scheduler_spawn       (AiopoolScheduler             *self,
+                                                 guint                         n,
+                                                 GError                      **error);
 void              aiopool_scheduler_get_counts  (AiopoolScheduler             *self,
                                                  AiopoolCounts                *counts);
 GArray           *aiopool_scheduler_list_workers (AiopoolScheduler            *self);

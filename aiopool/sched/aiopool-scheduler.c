@@ -63,6 +63,18 @@ aiopool_scheduler_new (AiopoolLauncher              *launcher,
   return self;
 }
 
+/* Before the first submit: what each worker runs before its first task and after its last. */
+void
+aiopool_scheduler_set_hooks (AiopoolScheduler  *self,
+                             const AiopoolSpec *initializer,
+                             const AiopoolSpec *finalizer)
+{
+  if (initializer != NULL)
+    self->initializer = aiopool_spec_copy (initializer);
+  if (finalizer != NULL)
+    self->finalizer = aiopool_spec_copy (finalizer);
+}
+
 AiopoolScheduler *
 aiopool_scheduler_ref (AiopoolScheduler *self)
 {
@@ -99,6 +111,9 @@ scheduler_free (gpointer data)
   g_hash_table_unref (self->functions);
   g_ptr_array_unref (self->function_list);
   g_ptr_array_unref (self->peers);
+  g_clear_pointer (&self->initializer, aiopool_spec_free);
+  g_clear_pointer (&self->finalizer, aiopool_spec_free);
+  g_clear_error (&self->broken);
   g_object_unref (self->launcher);
   g_mutex_clear (&self->lock);
   g_free (self);
@@ -115,9 +130,9 @@ aiopool_scheduler_unref (AiopoolScheduler *self)
     scheduler_free (self);
 }
 
-static AiopoolFunctionInfo *
-look_up_function (AiopoolScheduler *self,
-                  const char       *name)
+AiopoolFunctionInfo *
+aiopool_scheduler_look_up (AiopoolScheduler *self,
+                           const char       *name)
 {
   AiopoolFunctionInfo *function = self->last_function;
 
@@ -145,7 +160,7 @@ enqueue (AiopoolScheduler *self,
 
   self->submit_gap = job->submitted - self->last_submit;
   self->last_submit = job->submitted;
-  job->order.function = look_up_function (self, spec->function);
+  job->order.function = aiopool_scheduler_look_up (self, spec->function);
   aiopool_job_set_state (job, AIOPOOL_JOB_QUEUED);
   aiopool_queue_push (&self->queue, &job->order);
   if (spec->options->queue_timeout > 0)
@@ -180,11 +195,11 @@ aiopool_scheduler_lock (AiopoolScheduler *self)
 }
 
 /* Whether a submit has to ask. */
-static void
-update_gate (AiopoolScheduler *self)
+void
+aiopool_scheduler_update_gate (AiopoolScheduler *self)
 {
-  if (self->state == AIOPOOL_SCHEDULER_OPEN && self->limits.max_pending == 0 &&
-      self->limits.max_workers <= AIOPOOL_MAX_WORKERS)
+  if (self->state == AIOPOOL_SCHEDULER_OPEN && self->broken == NULL &&
+      self->limits.max_pending == 0 && self->limits.max_workers <= AIOPOOL_MAX_WORKERS)
     aiopool_arrivals_open (&self->arrivals);
   else
     enqueue_all (self, aiopool_arrivals_close (&self->arrivals));
@@ -198,16 +213,20 @@ aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
   const AiopoolSchedulerOwner *owner_class = self->owner_class;
   gpointer owner = self->owner;
   gboolean has_room = report->has_room && self->wants_room;
+  gboolean has_news = report->has_changed || has_room || report->has_closed ||
+                      report->has_joined || report->has_given_up;
   GSList *readers = report->has_closed ? aiopool_loop_readers_end (self) : NULL;
 
   if (has_room)
     self->wants_room = FALSE;
-  if (owner != NULL && (report->has_changed || has_room || report->has_closed))
+  if (owner != NULL && has_news)
     self->n_telling++;
   else
     owner = NULL;
   g_mutex_unlock (&self->lock);
   g_slist_free_full (readers, (GDestroyNotify) g_source_unref);
+  if (owner != NULL && report->has_given_up)
+    aiopool_report_each_given_up (report, owner_class->given_up, owner);
   aiopool_report_deliver (report);
   if (owner == NULL)
     return;
@@ -215,6 +234,8 @@ aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
     owner_class->changed (owner);
   if (has_room)
     owner_class->room (owner);
+  if (report->has_joined)
+    owner_class->joined (owner);
   if (report->has_closed)
     owner_class->closed (owner);
   g_mutex_lock (&self->lock);
@@ -247,9 +268,12 @@ aiopool_scheduler_set_limits (AiopoolScheduler             *self,
     return;
   aiopool_scheduler_lock (self);
   self->limits = *limits;
-  update_gate (self);
+  aiopool_scheduler_update_gate (self);
   if (self->alarm != NULL && self->state == AIOPOOL_SCHEDULER_OPEN)
-    aiopool_crew_care_for_idle (self, g_get_monotonic_time ());
+    {
+      aiopool_crew_care_for_idle (self, g_get_monotonic_time ());
+      aiopool_crew_hire (self);
+    }
   g_mutex_unlock (&self->lock);
 }
 
@@ -262,7 +286,7 @@ start_engine (AiopoolScheduler *self,
   g_mutex_lock (&self->lock);
   if (self->alarm == NULL)
     g_atomic_pointer_set (&self->alarm, aiopool_alarm_new (aiopool_dispatch_on_alarm, self));
-  update_gate (self);
+  aiopool_scheduler_update_gate (self);
   g_mutex_unlock (&self->lock);
   return TRUE;
 }
@@ -271,23 +295,29 @@ static gboolean
 check_open (AiopoolScheduler *self,
             GError          **error)
 {
-  if (self->state != AIOPOOL_SCHEDULER_OPEN)
-    g_set_error_literal (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_CLOSED,
-                         "The pool was shut down");
-  else if (self->limits.max_workers > AIOPOOL_MAX_WORKERS)
-    g_set_error (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_START_FAILED,
-                 "max-workers is %u; the limit is %d", self->limits.max_workers,
-                 AIOPOOL_MAX_WORKERS);
-  else if (self->limits.max_pending > 0 && self->queue.n_orders >= self->limits.max_pending)
-    {
-      self->wants_room = TRUE;
-      g_set_error (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FULL,
-                   "%u tasks wait; max-pending is %u", self->queue.n_orders,
-                   self->limits.max_pending);
-    }
-  else
+  if (!aiopool_closing_check_open (self, error))
+    return FALSE;
+  if (self->limits.max_pending == 0 || self->queue.n_orders < self->limits.max_pending)
     return TRUE;
+  self->wants_room = TRUE;
+  g_set_error (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FULL,
+               "%u tasks wait; max-pending is %u", self->queue.n_orders,
+               self->limits.max_pending);
   return FALSE;
+}
+
+/* Starts up to @n workers ahead of tasks. Returns how many. */
+guint
+aiopool_scheduler_spawn (AiopoolScheduler *self,
+                         guint             n,
+                         GError          **error)
+{
+  if (!start_engine (self, error))
+    return 0;
+  g_mutex_lock (&self->lock);
+  n = aiopool_closing_check_open (self, error) ? aiopool_crew_hire_ahead (self, n) : 0;
+  g_mutex_unlock (&self->lock);
+  return n;
 }
 
 /* What submits put into the queue goes on from there. Unlocks. */
@@ -412,12 +442,6 @@ aiopool_scheduler_read_for (AiopoolScheduler *self,
   aiopool_peer_unref (peer);
 }
 
-static GError *
-cancelled_error (const char *why)
-{
-  return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "The task was cancelled%s", why);
-}
-
 /* The clamped time at which a job that a worker has started says it did. */
 gint64
 aiopool_scheduler_started_at (AiopoolJob *job,
@@ -454,7 +478,7 @@ cancel_unstarted (AiopoolScheduler *self,
   else if (!aiopool_outbound_revoke (aiopool_peer_get_outbound (peer), &job->order))
     return FALSE;
   aiopool_dispatch_claim (self, job, report);
-  aiopool_report_error (report, job, cancelled_error (" before it started"), 0);
+  aiopool_report_error (report, job, aiopool_closing_cancelled_error (" before it started"), 0);
   if (peer != NULL)
     aiopool_gather_slot_freed (self, peer, report);
   return TRUE;
@@ -468,7 +492,7 @@ cancel_running (AiopoolScheduler *self,
                 AiopoolReport    *report)
 {
   if (mode == AIOPOOL_CANCEL_FORCE)
-    aiopool_dispatch_abandon_running (self, job, cancelled_error (""), report);
+    aiopool_dispatch_abandon_running (self, job, aiopool_closing_cancelled_error (""), report);
   else
     aiopool_control_send (aiopool_peer_get_control (job->order.peer), AIOPOOL_FRAME_CANCEL, 0,
                           job->order.id, 0);
@@ -495,7 +519,7 @@ aiopool_scheduler_cancel (AiopoolScheduler *self,
           is_cancelled = TRUE;
         }
     }
-  aiopool_dispatch_check_closing (self, &report);
+  aiopool_closing_check (self, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   return is_cancelled;
 }
@@ -537,80 +561,6 @@ aiopool_scheduler_grant (AiopoolScheduler *self,
   if (job->state == AIOPOOL_JOB_SENT)
     aiopool_outbound_pay (aiopool_peer_get_outbound (job->order.peer), job->order.id, cost);
   g_mutex_unlock (&self->lock);
-}
-
-static void
-cancel_queued (AiopoolScheduler *self,
-               AiopoolReport    *report)
-{
-  AiopoolOrder *order;
-
-  while ((order = aiopool_queue_peek (&self->queue)) != NULL)
-    {
-      AiopoolJob *job = AIOPOOL_JOB (order);
-
-      aiopool_queue_remove (&self->queue, order);
-      aiopool_dispatch_claim (self, job, report);
-      aiopool_report_error (report, job, cancelled_error (": the pool was shut down"), 0);
-    }
-}
-
-/* Takes every order from the workers that has not started, and with @is_all the others too. */
-static void
-cancel_sent (AiopoolScheduler *self,
-             gboolean          is_all,
-             AiopoolReport    *report)
-{
-  for (guint i = 0; i < self->peers->len; i++)
-    {
-      AiopoolOutbound *outbound = aiopool_peer_get_outbound (g_ptr_array_index (self->peers, i));
-      AiopoolOrder *previous;
-
-      for (AiopoolOrder *order = aiopool_outbound_get_last (outbound); order; order = previous)
-        {
-          AiopoolJob *job = AIOPOOL_JOB (order);
-          gboolean is_revoked;
-
-          previous = order->previous;
-          is_revoked = aiopool_outbound_revoke (outbound, order);
-          if (!is_revoked && !is_all)
-            continue;
-          aiopool_dispatch_claim (self, job, report);
-          aiopool_report_error (report, job, cancelled_error (": the pool was shut down"),
-                                is_revoked ? 0 : aiopool_scheduler_find_start (job));
-          if (!is_revoked)
-            aiopool_outbound_detach (outbound, order);
-        }
-    }
-}
-
-/* Stops taking jobs; may be called again with more @flags. */
-void
-aiopool_scheduler_shutdown (AiopoolScheduler    *self,
-                            AiopoolShutdownFlags flags)
-{
-  AiopoolReport report = { NULL };
-
-  aiopool_scheduler_ref (self);
-  aiopool_scheduler_lock (self);
-  if (self->state == AIOPOOL_SCHEDULER_OPEN)
-    aiopool_scheduler_set_state (self, AIOPOOL_SCHEDULER_CLOSING);
-  update_gate (self);
-  if (self->state == AIOPOOL_SCHEDULER_CLOSING && flags != AIOPOOL_SHUTDOWN_DRAIN)
-    {
-      cancel_queued (self, &report);
-      cancel_sent (self, (flags & AIOPOOL_SHUTDOWN_TERMINATE) != 0, &report);
-    }
-  if ((flags & AIOPOOL_SHUTDOWN_TERMINATE) != 0)
-    {
-      self->is_terminating = TRUE;
-      for (guint i = 0; i < self->peers->len; i++)
-        aiopool_peer_terminate (g_ptr_array_index (self->peers, i));
-    }
-  report.has_room = TRUE;
-  aiopool_dispatch_check_closing (self, &report);
-  aiopool_scheduler_unlock_and_tell (self, &report);
-  aiopool_scheduler_unref (self);
 }
 
 void

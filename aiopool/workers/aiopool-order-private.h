@@ -80,7 +80,9 @@ typedef struct
   char            *text;     /* PROGRESS (owned) */
 } AiopoolEvent;
 
-void aiopool_outcome_clear (AiopoolOutcome *self);
-void aiopool_event_clear   (AiopoolEvent   *self);
+AiopoolSpec *aiopool_spec_copy     (const AiopoolSpec *self);
+void         aiopool_spec_free     (AiopoolSpec       *self);
+void         aiopool_outcome_clear (AiopoolOutcome    *self);
+void         aiopool_event_clear   (AiopoolEvent      *self);
 
 G_END_DECLS

@@ -3,6 +3,65 @@
 
 #include "aiopool/workers/aiopool-order-private.h"
 
+static GVariant *
+copy_variant (GVariant *variant)
+{
+  g_autoptr (AiopoolPayload) copy = NULL;
+  AiopoolPayloadView view;
+
+  aiopool_payload_view_variant (&view, variant);
+  copy = aiopool_payload_new_copy (&view);
+  return aiopool_payload_dup_variant (copy, FALSE);
+}
+
+static GUnixFDList *
+copy_fds (GUnixFDList *fds)
+{
+  GUnixFDList *copy = g_unix_fd_list_new ();
+  int n;
+  const int *array = g_unix_fd_list_peek_fds (fds, &n);
+
+  for (int i = 0; i < n; i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      if (g_unix_fd_list_append (copy, array[i], &error) < 0)
+        g_warning ("Cannot keep a descriptor of a task: %s", error->message);
+    }
+  return copy;
+}
+
+/* A deep copy: who drops it touches nothing that somebody else made. */
+AiopoolSpec *
+aiopool_spec_copy (const AiopoolSpec *self)
+{
+  AiopoolSpec *copy = g_new0 (AiopoolSpec, 1);
+  AiopoolSpecOptions *options = g_new0 (AiopoolSpecOptions, 1);
+  AiopoolPayloadView view;
+
+  aiopool_payload_get_view (self->argument, &view);
+  *options = *self->options;
+  if (options->keywords != NULL)
+    options->keywords = copy_variant (options->keywords);
+  if (options->fds != NULL)
+    options->fds = copy_fds (options->fds);
+  copy->function = self->function;
+  copy->argument = aiopool_payload_new_copy (&view);
+  copy->options = options;
+  return copy;
+}
+
+void
+aiopool_spec_free (AiopoolSpec *self)
+{
+  g_autofree AiopoolSpecOptions *options = (AiopoolSpecOptions *) self->options;
+
+  g_clear_pointer (&options->keywords, g_variant_unref);
+  g_clear_object (&options->fds);
+  aiopool_payload_unref (self->argument);
+  g_free (self);
+}
+
 void
 aiopool_outcome_clear (AiopoolOutcome *self)
 {

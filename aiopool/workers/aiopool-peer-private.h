@@ -10,7 +10,7 @@ G_BEGIN_DECLS
  * also on one that waits and reads. */
 typedef struct
 {
-  void (*ready)    (gpointer       owner,
+  void (*greeted)  (gpointer       owner,
                     AiopoolPeer   *peer);
   void (*events)   (gpointer       owner,
                     AiopoolPeer   *peer,
@@ -57,7 +57,9 @@ void                aiopool_peer_set_busy      (AiopoolPeer             *self,
                                                 gboolean                 is_busy);
 gboolean            aiopool_peer_begin_pump    (AiopoolPeer             *self);
 gboolean            aiopool_peer_end_pump      (AiopoolPeer             *self);
-void                aiopool_peer_close         (AiopoolPeer             *self);
+gboolean            aiopool_peer_set_ready     (AiopoolPeer             *self);
+gboolean            aiopool_peer_retire        (AiopoolPeer             *self);
+void                aiopool_peer_hang_up       (AiopoolPeer             *self);
 void                aiopool_peer_terminate     (AiopoolPeer             *self);
 void                aiopool_peer_escalate      (AiopoolPeer             *self,
                                                 guint64                  id);
@@ -66,6 +68,7 @@ void                aiopool_peer_settle_down   (AiopoolPeer             *self,
 guint               aiopool_peer_get_n_done    (AiopoolPeer             *self);
 void                aiopool_peer_add_done      (AiopoolPeer             *self);
 gboolean            aiopool_peer_was_killed    (AiopoolPeer             *self);
+gboolean            aiopool_peer_was_told      (AiopoolPeer             *self);
 gint64              aiopool_peer_get_idle_since (AiopoolPeer            *self);
 gboolean            aiopool_peer_has_memory    (AiopoolPeer             *self);
 void                aiopool_peer_trim          (AiopoolPeer             *self);

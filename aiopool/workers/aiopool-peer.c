@@ -25,7 +25,8 @@
  *
  *   STARTING -> IDLE <-> BUSY -> CLOSING -> DEAD        (any of them -> DEAD)
  *
- * Only a HELLO makes it IDLE. CLOSING gets no more tasks: it was asked to go, or is being killed.
+ * Only a HELLO, and then its owner, makes it IDLE: what a worker does before its first task belongs
+ * to its start. CLOSING gets no more tasks: it was asked to go, or is being killed.
  * DEAD comes only from the process itself: not from the end of its socket, which a grandchild may
  * hold open, and a socket that ends while the process lives gets it killed. When the process is
  * gone, what the socket and the outbox still hold is read first.
@@ -62,6 +63,7 @@ struct _AiopoolPeer
   siginfo_t               end;       /* how it ended, if it was reaped here; engine only */
   gboolean                is_over;   /* the owner was told of the end, and may go; engine only */
   gboolean                was_killed; /* by a signal, and not for a failure; engine only */
+  int                     was_told;   /* atomic: to go, or to stop a task, by this process */
 
   AiopoolCountdown        countdown;  /* under lock */
   gboolean                is_pumping; /* under lock: a thread is in the outbound's flush */
@@ -97,14 +99,23 @@ set_state (AiopoolPeer       *self,
 
 /* The whole group: the shim made the worker the leader of its own. Before that, the process. */
 static void
-send_signal (AiopoolPeer *self,
-             int          number)
+signal_group (AiopoolPeer *self,
+              int          number)
 {
   if (g_atomic_int_get (&self->is_gone))
     return;
   g_debug ("worker %u (%d): signal %d", self->number, self->pid, number);
   if (self->pid <= 0 || kill (-self->pid, number) != 0)
     g_subprocess_send_signal (self->process, number);
+}
+
+/* For what this process wants of it, not for a fault of its own. */
+static void
+send_signal (AiopoolPeer *self,
+             int          number)
+{
+  g_atomic_int_set (&self->was_told, TRUE);
+  signal_group (self, number);
 }
 
 /* What a worker leaves in its group goes with it, however it ended. GSubprocess has reaped it, in a
@@ -159,7 +170,7 @@ fail (AiopoolPeer *self,
                                        code, message);
   g_debug ("worker %u (%d): %s", self->number, self->pid, self->failure->message);
   aiopool_intake_ignore (self->intake);
-  send_signal (self, SIGKILL);
+  signal_group (self, SIGKILL);
 }
 
 typedef struct
@@ -207,7 +218,7 @@ on_hello (gpointer                   owner,
           const AiopoolHelloMessage *hello)
 {
   AiopoolPeer *self = owner;
-  gboolean is_ready;
+  gboolean is_starting;
 
   if (hello->version != AIOPOOL_PROTOCOL_VERSION)
     {
@@ -223,13 +234,10 @@ on_hello (gpointer                   owner,
       return;
     }
   g_mutex_lock (self->lock);
-  is_ready = self->state == AIOPOOL_WORKER_STARTING;
-  if (is_ready)
-    set_state (self, AIOPOOL_WORKER_IDLE);
-  aiopool_countdown_set_start (&self->countdown, 0);
+  is_starting = self->state == AIOPOOL_WORKER_STARTING;
   g_mutex_unlock (self->lock);
-  if (is_ready)
-    self->owner_class->ready (self->owner, self);
+  if (is_starting)
+    self->owner_class->greeted (self->owner, self);
 }
 
 static void
@@ -663,18 +671,38 @@ aiopool_peer_end_pump (AiopoolPeer *self)
   return TRUE;
 }
 
-/* Asks an idle worker to go. */
-void
-aiopool_peer_close (AiopoolPeer *self)
+/* A worker that said HELLO may have tasks. FALSE if it is to go already. */
+gboolean
+aiopool_peer_set_ready (AiopoolPeer *self)
+{
+  if (self->state != AIOPOOL_WORKER_STARTING)
+    return FALSE;
+  set_state (self, AIOPOOL_WORKER_IDLE);
+  aiopool_countdown_set_start (&self->countdown, 0);
+  return TRUE;
+}
+
+/* It gets no more tasks, and the grace period to go; what was sent before is still done. FALSE if
+ * it is to go already. */
+gboolean
+aiopool_peer_retire (AiopoolPeer *self)
 {
   gint64 now = g_get_monotonic_time ();
 
   if (self->state == AIOPOOL_WORKER_CLOSING || self->state == AIOPOOL_WORKER_DEAD)
-    return;
+    return FALSE;
+  g_atomic_int_set (&self->was_told, TRUE);
   set_state (self, AIOPOOL_WORKER_CLOSING);
-  shutdown (self->data_fd, SHUT_WR);
   aiopool_countdown_set_end (&self->countdown, now + self->limits.grace_period,
                              now + 2 * self->limits.grace_period);
+  return TRUE;
+}
+
+/* A worker that was retired goes when it has done what it was sent. */
+void
+aiopool_peer_hang_up (AiopoolPeer *self)
+{
+  shutdown (self->data_fd, SHUT_WR);
 }
 
 /* Makes a worker go, whatever it does. */
@@ -726,6 +754,13 @@ gboolean
 aiopool_peer_was_killed (AiopoolPeer *self)
 {
   return self->was_killed;
+}
+
+/* To go, or to stop a task, by this process: its end is no accident. */
+gboolean
+aiopool_peer_was_told (AiopoolPeer *self)
+{
+  return g_atomic_int_get (&self->was_told);
 }
 
 gint64

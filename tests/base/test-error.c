@@ -73,6 +73,7 @@ test_enum_values_have_no_gaps (void)
     { AIOPOOL_TYPE_CANCEL_MODE, AIOPOOL_CANCEL_FORCE + 1 },
     { AIOPOOL_TYPE_WORKER_STATE, AIOPOOL_WORKER_DEAD + 1 },
     { AIOPOOL_TYPE_FORMAT, AIOPOOL_FORMAT_PICKLE + 1 },
+    { AIOPOOL_TYPE_DEATH_POLICY, AIOPOOL_DEATH_BREAK + 1 },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)

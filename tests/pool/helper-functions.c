@@ -339,6 +339,22 @@ mark (AiopoolCall *call,
   return g_variant_new_boolean (ok);
 }
 
+/* (path): fails if there is such a file. */
+static GVariant *
+fail_if_there (AiopoolCall *call,
+               GVariant    *arguments,
+               gpointer     user_data,
+               GError     **error)
+{
+  const char *path;
+
+  g_variant_get (arguments, "(&s)", &path);
+  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+    return unit ();
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "%s is there", path);
+  return NULL;
+}
+
 /* (n): so many reports, the last one with the message "last". */
 static GVariant *
 report (AiopoolCall *call,
@@ -660,7 +676,7 @@ helper_register (AiopoolService *service,
     { "leave-child", leave_child }, { "mark", mark }, { "report", report }, { "emit", emit },
     { "make-bytes", make_bytes }, { "make-raw", make_raw }, { "make-buffer", make_buffer },
     { "check-bytes", check_bytes }, { "read-fds", read_fds }, { "give-fds", give_fds },
-    { "run-in-pool", run_in_pool },
+    { "run-in-pool", run_in_pool }, { "fail-if-there", fail_if_there },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (functions); i++)

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "aiopool/sched/aiopool-dispatch-private.h"
+
+#include "aiopool/base/aiopool-error.h"
+
+/* Initializer and finalizer: tasks that every worker runs before its first one and after its last.
+ *
+ * They go to their worker past the queue. The initializer belongs to the start: the worker has said
+ * HELLO and is STARTING until it is over, within the start timeout. The finalizer belongs to the
+ * end: the worker is CLOSING, and hangs up when it is over, or is made to within the grace period.
+ * A hook that fails breaks the pool. Its job has no future; it frees itself. */
+
+typedef struct
+{
+  AiopoolJob job; /* first */
+  gboolean   is_finalizer;
+} Hook;
+
+static void
+drop_hold (AiopoolJob       *job,
+           AiopoolPostBatch *batch)
+{
+  if (g_atomic_int_dec_and_test (&job->holds))
+    g_free (job);
+}
+
+static void
+on_settled (AiopoolJob       *job,
+            AiopoolOutcome   *outcome,
+            AiopoolPostBatch *batch)
+{
+  drop_hold (job, batch);
+}
+
+static void
+on_progress (AiopoolJob *job,
+             double      fraction,
+             char       *text)
+{
+  g_free (text);
+}
+
+static gboolean
+on_emitted (AiopoolJob     *job,
+            AiopoolPayload *payload,
+            gint64          cost)
+{
+  aiopool_payload_unref (payload);
+  return TRUE;
+}
+
+static const AiopoolJobClass hook_class = { on_settled, drop_hold, on_progress, on_emitted };
+
+gboolean
+aiopool_hooks_is_hook (AiopoolJob *job)
+{
+  return job->klass == &hook_class;
+}
+
+static void
+send (AiopoolScheduler  *self,
+      AiopoolPeer       *peer,
+      const AiopoolSpec *spec,
+      gboolean           is_finalizer)
+{
+  Hook *hook = g_new0 (Hook, 1);
+
+  hook->job.klass = &hook_class;
+  hook->job.holds = 1;
+  hook->job.submitted = g_get_monotonic_time ();
+  hook->job.order.spec = spec;
+  hook->is_finalizer = is_finalizer;
+  aiopool_pump_push (self, peer, &hook->job);
+}
+
+/* A worker that said HELLO. */
+void
+aiopool_hooks_initialize (AiopoolScheduler *self,
+                          AiopoolPeer      *peer)
+{
+  send (self, peer, self->initializer, FALSE);
+}
+
+/* A worker that is retired and has nothing to do. FALSE if there is nothing more to do either. */
+gboolean
+aiopool_hooks_finalize (AiopoolScheduler *self,
+                        AiopoolPeer      *peer)
+{
+  if (self->finalizer == NULL)
+    return FALSE;
+  send (self, peer, self->finalizer, TRUE);
+  return TRUE;
+}
+
+static void
+fail (AiopoolScheduler *self,
+      Hook             *hook,
+      const char       *what,
+      const GError     *why,
+      AiopoolReport    *report)
+{
+  int code = hook->is_finalizer ? AIOPOOL_POOL_ERROR_FINALIZER : AIOPOOL_POOL_ERROR_INITIALIZER;
+
+  aiopool_closing_break (self,
+                         g_error_new (AIOPOOL_POOL_ERROR, code, "The %s '%s' %s: %s",
+                                      hook->is_finalizer ? "finalizer" : "initializer",
+                                      hook->job.order.spec->function, what, why->message),
+                         FALSE, report);
+}
+
+/* @job, a hook, ended by itself, with @error or none. */
+void
+aiopool_hooks_finished (AiopoolScheduler *self,
+                        AiopoolJob       *job,
+                        AiopoolPeer      *peer,
+                        const GError     *error,
+                        AiopoolReport    *report)
+{
+  Hook *hook = (Hook *) job;
+
+  if (error != NULL)
+    fail (self, hook, "failed", error, report);
+  if (hook->is_finalizer)
+    aiopool_peer_hang_up (peer);
+  else if (error == NULL)
+    aiopool_crew_is_ready (self, peer, report);
+  else if (aiopool_peer_retire (peer))
+    aiopool_peer_hang_up (peer);
+}
+
+/* @job, a hook, has lost its worker. One that was killed may have better luck next time; that is
+ * the crew's to say. */
+void
+aiopool_hooks_lost (AiopoolScheduler *self,
+                    AiopoolPeer      *peer,
+                    AiopoolJob       *job,
+                    const GError     *why,
+                    AiopoolReport    *report)
+{
+  AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
+  AiopoolOutcome outcome = { NULL };
+  Hook *hook = (Hook *) job;
+
+  if (!self->is_terminating && (hook->is_finalizer || !aiopool_peer_was_killed (peer)) &&
+      (hook->is_finalizer || !aiopool_peer_was_told (peer)))
+    fail (self, hook, "did not end", why, report);
+  aiopool_outbound_detach (outbound, &job->order);
+  aiopool_dispatch_claim (self, job, report);
+  aiopool_report_settle (report, job, &outcome);
+}
