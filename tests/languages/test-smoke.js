@@ -11,6 +11,8 @@ import System from 'system';
 Gio._promisify(Aiopool.Executor.prototype, 'run_async', 'run_finish');
 Gio._promisify(Aiopool.Executor.prototype, 'submit_async', 'submit_finish');
 Gio._promisify(Aiopool.Executor.prototype, 'shutdown_async', 'shutdown_finish');
+Gio._promisify(Aiopool.Executor.prototype, 'join_async', 'join_finish');
+Gio._promisify(Aiopool.Executor.prototype, 'test_async', 'test_finish');
 Gio._promisify(Aiopool.Future.prototype, 'collect_async', 'collect_finish');
 
 const PLUGIN = System.programArgs[0];
@@ -188,6 +190,27 @@ const tests = {
             pool.run_async(newTask('crash'), null));
         assert(error.message.includes('signal 11'), error.message);
         assertEqual(pool.run(newTask('echo', '(i)', [1]), null).deepUnpack(), [1]);
+    },
+
+    async 'a-pool-is-joined-and-goes-on'() {
+        assert(pool.spawn_workers(5) <= 2, 'more than may be');
+        assert(await pool.join_async(null), 'was not joined');
+        assertEqual(pool.get_n_workers(), 0);
+        assert(pool.check() && pool.test(null), 'is not well');
+    },
+
+    async 'an-initializer-that-fails-breaks-its-pool'() {
+        const broken = new Aiopool.Pool({maxWorkers: 1, launcher: pool.launcher,
+            initializer: newTask('nonsense')});
+        await assertRejects(Aiopool.PoolError, Aiopool.PoolError.INITIALIZER,
+            broken.test_async(null));
+        assert(broken.check(), 'a test broke it');
+        await assertRejects(Aiopool.PoolError, Aiopool.PoolError.INITIALIZER,
+            broken.run_async(newTask('echo'), null));
+        assertThrows(Aiopool.PoolError, Aiopool.PoolError.INITIALIZER, () => broken.check());
+        assert(broken.isBroken, 'is not broken');
+        const tasks = broken.dup_cancelled_tasks();
+        assertEqual([tasks.get_n_items(), tasks.get_item(0).get_function()], [1, 'echo']);
     },
 
     async 'progress-and-partial-results-come-before-the-end'() {

@@ -194,6 +194,31 @@ class SmokeTest(unittest.TestCase):
         self.assertIn("signal 11", error.message)
         self.assertEqual(self.pool.run(new_task("echo", "(i)", (1,)), None).unpack(), (1,))
 
+    def test_a_pool_is_joined_and_goes_on(self):
+        loop = Loop()
+        self.assertLessEqual(self.pool.spawn_workers(5), 2)
+        self.assertTrue(self.pool.join(None))
+        self.assertEqual(self.pool.get_n_workers(), 0)
+        self.assertTrue(self.pool.check())
+        self.assertTrue(self.pool.test(None))
+        self.pool.join_async(None, loop.end)
+        _, result = loop.run()
+        self.assertTrue(self.pool.join_finish(result))
+
+    def test_an_initializer_that_fails_breaks_its_pool(self):
+        pool = Aiopool.Pool(max_workers=1, launcher=self.pool.get_launcher(),
+                            initializer=new_task("nonsense"))
+        initializer = Aiopool.pool_error_quark(), Aiopool.PoolError.INITIALIZER
+        self.assert_fails(*initializer, pool.test, None)
+        self.assertTrue(pool.check())
+        future = pool.submit(new_task("echo"), None)
+        self.assertTrue(future.wait(LIMIT))
+        self.assert_error(future.get_error(), *initializer)
+        self.assert_fails(*initializer, pool.check)
+        self.assertTrue(pool.props.is_broken)
+        (task,) = pool.dup_cancelled_tasks()
+        self.assertEqual(task.get_function(), "echo")
+
     def test_progress_and_partial_results_come_before_the_end(self):
         loop = Loop()
         events = []

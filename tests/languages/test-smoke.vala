@@ -229,6 +229,43 @@ void test_crash () throws Error {
     assert_nonnull (try_run (pool, new_task ("echo")));
 }
 
+async void join_later (Loop loop) {
+    try {
+        assert_true (yield pool.join_async ());
+        assert_true (yield pool.test_async ());
+    } catch (Error error) {
+        assert_no_error (error);
+    }
+    loop.end ();
+}
+
+void test_join () throws Error {
+    var loop = new Loop ();
+
+    assert_true (pool.spawn_workers (5) <= 2);
+    assert_true (pool.join ());
+    assert_cmpuint (pool.get_n_workers (), CompareOperator.EQ, 0);
+    assert_true (pool.check ());
+    join_later.begin (loop);
+    loop.run ();
+}
+
+void test_broken () throws Error {
+    var broken = (Aiopool.Pool) Object.new (typeof (Aiopool.Pool), "max-workers", 1, "launcher",
+                                            pool.launcher, "initializer", new_task ("nonsense"));
+    Error? error;
+
+    assert_null (try_run (broken, new_task ("echo"), out error));
+    assert_true (error is Aiopool.PoolError.INITIALIZER);
+    try {
+        broken.check ();
+        assert_not_reached ();
+    } catch (Aiopool.PoolError.INITIALIZER caught) {
+    }
+    assert_true (broken.is_broken);
+    assert_cmpuint (broken.dup_cancelled_tasks ().get_n_items (), CompareOperator.EQ, 1);
+}
+
 void test_progress () throws Error {
     var loop = new Loop ();
     var future = pool.submit (new_task ("count", new Variant ("(u)", 3)));
@@ -443,6 +480,8 @@ int main (string[] args) {
     add_test ("a-function-that-is-told-to-stop-decides", test_cancel_cooperative);
     add_test ("a-task-that-runs-too-long-fails", test_timeout);
     add_test ("a-crash-costs-one-task", test_crash);
+    add_test ("a-pool-is-joined-and-goes-on", test_join);
+    add_test ("an-initializer-that-fails-breaks-its-pool", test_broken);
     add_test ("progress-and-partial-results-come-before-the-end", test_progress);
     add_test ("done-callbacks-come-in-order", test_done_callbacks);
     add_test ("a-future-tells-about-its-task", test_future);
