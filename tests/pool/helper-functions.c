@@ -339,6 +339,36 @@ mark (AiopoolCall *call,
   return g_variant_new_boolean (ok);
 }
 
+/* (microseconds, signal, path, number): notes that it ran, goes on for so long, or until it is
+ * cancelled, and dies unless the signal is 0. */
+static GVariant *
+race (AiopoolCall *call,
+      GVariant    *arguments,
+      gpointer     user_data,
+      GError     **error)
+{
+  const char *path;
+  guint64 usec;
+  guint number;
+  int signal_number, fd;
+  gint64 end;
+  gboolean ok;
+
+  g_variant_get (arguments, "(ti&su)", &usec, &signal_number, &path, &number);
+  fd = open (path, O_WRONLY | O_APPEND | O_CLOEXEC);
+  ok = fd >= 0 && write (fd, &number, sizeof number) == sizeof number;
+  close (fd);
+  end = g_get_monotonic_time () + (gint64) usec;
+  while (g_get_monotonic_time () < end)
+    {
+      if (g_cancellable_set_error_if_cancelled (aiopool_call_get_cancellable (call), error))
+        return NULL;
+    }
+  if (signal_number != 0)
+    die (signal_number);
+  return g_variant_new_boolean (ok);
+}
+
 /* (path): fails if there is such a file. */
 static GVariant *
 fail_if_there (AiopoolCall *call,
@@ -677,6 +707,7 @@ helper_register (AiopoolService *service,
     { "make-bytes", make_bytes }, { "make-raw", make_raw }, { "make-buffer", make_buffer },
     { "check-bytes", check_bytes }, { "read-fds", read_fds }, { "give-fds", give_fds },
     { "run-in-pool", run_in_pool }, { "fail-if-there", fail_if_there },
+    { "race", race },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (functions); i++)
