@@ -310,8 +310,9 @@ g_async_queue_pop (GAsyncQueue *queue)
 
 /* --- sources ---
  *
- * A main context has a lock of its own: what was done before a source was attached, or destroyed,
- * has happened for the functions of the source, and what they did for the one that frees it. */
+ * A main context has a lock of its own, given up for each function of a source and taken again
+ * after it: what was done before a source was attached, or destroyed, has happened for its
+ * functions, and what they did for the one that frees it. */
 
 typedef struct
 {
@@ -329,15 +330,23 @@ static gboolean
 on_prepare (GSource *source,
             int     *timeout)
 {
+  gboolean is_ready;
+
   acquire (source);
-  return functions_of (source)->real->prepare (source, timeout);
+  is_ready = functions_of (source)->real->prepare (source, timeout);
+  release (source);
+  return is_ready;
 }
 
 static gboolean
 on_check (GSource *source)
 {
+  gboolean is_ready;
+
   acquire (source);
-  return functions_of (source)->real->check (source);
+  is_ready = functions_of (source)->real->check (source);
+  release (source);
+  return is_ready;
 }
 
 static gboolean
