@@ -192,6 +192,23 @@ const tests = {
         assertEqual(pool.run(newTask('echo', '(i)', [1]), null).deepUnpack(), [1]);
     },
 
+    async 'a-callback-that-throws-keeps-nobody-from-hearing'() {
+        let nThrown = 0;
+        const fail = () => {
+            nThrown++;
+            throw new RangeError('on purpose');
+        };
+        const future = pool.submit(newTask('echo'), null);
+        // What is thrown is logged as a critical warning.
+        const fatal = GLib.log_set_always_fatal(GLib.LogLevelFlags.LEVEL_ERROR);
+        future.add_done_callback(fail);
+        future.connect('done', fail);
+        await emitted(future, 'done');
+        GLib.log_set_always_fatal(fatal);
+        assertEqual(nThrown, 2);
+        assertEqual(pool.run(newTask('echo', '(i)', [1]), null).deepUnpack(), [1]);
+    },
+
     async 'a-pool-is-joined-and-goes-on'() {
         assert(pool.spawn_workers(5) <= 2, 'more than may be');
         assert(await pool.join_async(null), 'was not joined');

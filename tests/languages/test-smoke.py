@@ -194,6 +194,26 @@ class SmokeTest(unittest.TestCase):
         self.assertIn("signal 11", error.message)
         self.assertEqual(self.pool.run(new_task("echo", "(i)", (1,)), None).unpack(), (1,))
 
+    def test_a_callback_that_raises_keeps_nobody_from_hearing(self):
+        loop = Loop()
+        raised = []
+
+        def fail(*_):
+            raised.append(1)
+            raise RuntimeError("on purpose")
+
+        hook, sys.excepthook = sys.excepthook, lambda *_: None
+        future = self.pool.submit(new_task("echo"), None)
+        future.add_done_callback(fail)
+        future.connect("done", fail)
+        future.connect("done", loop.end)
+        loop.run()
+        self.pool.run_async(new_task("echo"), None, fail)
+        self.pool.run_async(new_task("echo"), None, loop.end)
+        loop.run()
+        sys.excepthook = hook
+        self.assertEqual(len(raised), 3)
+
     def test_a_pool_is_joined_and_goes_on(self):
         loop = Loop()
         self.assertLessEqual(self.pool.spawn_workers(5), 2)
