@@ -145,6 +145,18 @@ end_group (void)
   _exit (137);
 }
 
+/* Serving is over because the parent writes no more. One that lives keeps the socket open until this
+ * process has ended, and then ends its group; one that closed it is gone, and the guard may hear of
+ * that too late: descriptors are closed before a process counts as ended. */
+void
+aiopool_link_end_orphan (AiopoolSession *session)
+{
+  struct pollfd data = { session->data_fd, 0, 0 };
+
+  if (poll (&data, 1, 0) == 1 && (data.revents & POLLHUP) != 0)
+    end_group ();
+}
+
 static gpointer
 guard_main (gpointer data)
 {

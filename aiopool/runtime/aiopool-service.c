@@ -311,6 +311,7 @@ aiopool_service_run (AiopoolService  *self,
     return refuse (session, failure, error);
   g_object_ref (self);
   aiopool_serve (session, self->registry);
+  aiopool_link_end_orphan (session);
   g_object_unref (self);
   return TRUE;
 }

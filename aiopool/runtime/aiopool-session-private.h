@@ -75,5 +75,6 @@ void            aiopool_session_finish         (AiopoolSession  *self,
                                                 guint64          id);
 
 void            aiopool_link_start             (AiopoolSession  *session);
+void            aiopool_link_end_orphan        (AiopoolSession  *session);
 
 G_END_DECLS
