@@ -145,9 +145,9 @@ end_group (void)
   _exit (137);
 }
 
-/* Serving is over because the parent writes no more. One that lives keeps the socket open until this
- * process has ended, and then ends its group; one that closed it is gone, and the guard may hear of
- * that too late: descriptors are closed before a process counts as ended. */
+/* Serving is over because the parent writes no more. One that lives keeps the socket open until
+ * this process has ended, and then ends its group; one that closed it is gone, and the guard may
+ * hear of that too late: descriptors are closed before a process counts as ended. */
 void
 aiopool_link_end_orphan (AiopoolSession *session)
 {
@@ -196,12 +196,30 @@ link_main (gpointer data)
   return NULL;
 }
 
+static void
+on_interrupt (int number)
+{
+}
+
+/* Who interrupts the program means the program. A handler, because an ignored signal would stay
+ * ignored in what a task starts; one that the worker has already stays. */
+static void
+outlive_interrupts (void)
+{
+  struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART };
+  struct sigaction old;
+
+  if (sigaction (SIGINT, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+    sigaction (SIGINT, &action, NULL);
+}
+
 /* On the thread that runs the service, which is the one that the shim set the signal for. */
 void
 aiopool_link_start (AiopoolSession *session)
 {
   sigset_t all, old;
 
+  outlive_interrupts ();
   sigfillset (&all);
   pthread_sigmask (SIG_SETMASK, &all, &old);
   g_thread_unref (g_thread_new ("aiopool-link", link_main, session));

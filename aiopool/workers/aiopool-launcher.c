@@ -30,7 +30,8 @@
  *
  * A worker gets its own session, the signal mask and dispositions of a fresh process, `/dev/null`
  * as standard input and no descriptor of the parent but its own. Its standard error is forwarded to
- * the parent's and its last lines are kept for errors.
+ * the parent's and its last lines are kept for errors. SIGINT does nothing to a worker that serves,
+ * unless it has a handler of its own: what an interrupt means is for the program to say.
  *
  * A launcher is set up in one thread and must not be changed once a pool uses it.
  *
