@@ -346,6 +346,16 @@ get_exit_status (AiopoolPeer *self)
                                : g_subprocess_get_exit_status (self->process);
 }
 
+/* A status of 0 is also what GLib gives when there was none to be had. */
+static const char *
+get_doubt (AiopoolPeer *self)
+{
+  if (self->end.si_pid != 0 || get_exit_status (self) != 0)
+    return "";
+  return "; if it did not exit, other code of this program, or SIGCHLD being ignored, took its "
+         "status";
+}
+
 static GError *
 describe_end (AiopoolPeer *self,
               gboolean     was_starting)
@@ -365,8 +375,9 @@ describe_end (AiopoolPeer *self,
                           number, g_strsignal (number),
                           number == SIGKILL ? "; if nobody sent it, memory may have run out" : "");
     }
-  return g_error_new (domain, code, "Worker %d ended %swith exit status %d", self->pid,
-                      was_starting ? "before it reported, " : "", get_exit_status (self));
+  return g_error_new (domain, code, "Worker %d ended %swith exit status %d%s", self->pid,
+                      was_starting ? "before it reported, " : "", get_exit_status (self),
+                      get_doubt (self));
 }
 
 /* Everything that the worker managed to say is read before anybody hears of its end. */
