@@ -114,7 +114,7 @@ expect_as_before (const FaultCounts *before,
 static void
 warm_up (void)
 {
-  const FaultCounts any = { G_MAXINT, G_MAXINT, 0, 0, 0, 0 };
+  const FaultCounts any = { G_MAXINT, G_MAXINT, 0, 0, 0, G_MAXINT };
   g_autoptr (AiopoolExecutor) pool = fault_pool (1);
   g_autoptr (AiopoolFuture) future = helper_submit (pool, "echo", NULL);
   HelperTally tally = { 0 };
@@ -138,6 +138,8 @@ be_row (const FaultRow *row)
   dup2 (STDERR_FILENO, STDOUT_FILENO); /* which is for TAP */
   fault_make_shm_private ();
   fault_catch_stack_signal ();
+  if (row->prepare != NULL)
+    row->prepare ();
   if (row->kind == FAULT_POOL)
     warm_up ();
   fault_count (&before);

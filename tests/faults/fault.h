@@ -19,9 +19,10 @@ typedef enum
 typedef struct
 {
   const char *path;
-  void      (*run) (void);
+  void      (*run)     (void);
   FaultKind   kind;
-  double      seconds; /* 0 for FAULT_SECONDS */
+  double      seconds;         /* 0 for FAULT_SECONDS */
+  void      (*prepare) (void); /* (nullable): while the process has one thread, before all counts */
 } FaultRow;
 
 typedef enum
