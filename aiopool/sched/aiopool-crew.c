@@ -163,6 +163,23 @@ aiopool_crew_hire_ahead (AiopoolScheduler *self,
   return n;
 }
 
+static void
+hire (AiopoolScheduler *self)
+{
+  self->n_spawning++;
+  aiopool_engine_post (on_hire, aiopool_scheduler_ref (self));
+}
+
+/* For tasks that wait with a worker that is busy, not in the queue. */
+void
+aiopool_crew_hire_one (AiopoolScheduler *self)
+{
+  if (may_start (self) && count_starting (self) == 0 &&
+      g_get_monotonic_time () >= self->spawn_after &&
+      aiopool_crew_count_alive (self) < self->limits.max_workers)
+    hire (self);
+}
+
 /* Starts as many workers as there are tasks that nobody could take, and those below the minimum. */
 void
 aiopool_crew_hire (AiopoolScheduler *self)
@@ -178,10 +195,7 @@ aiopool_crew_hire (AiopoolScheduler *self)
     }
   self->spawn_after = 0;
   while (is_needed (self))
-    {
-      self->n_spawning++;
-      aiopool_engine_post (on_hire, aiopool_scheduler_ref (self));
-    }
+    hire (self);
 }
 
 static void

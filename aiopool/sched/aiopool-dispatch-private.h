@@ -49,6 +49,7 @@ struct _AiopoolScheduler
   gint64                       alarm_at;   /* -1 when off */
   gint64                       idle_check_at;  /* 0 for none, as all that follow */
   gint64                       balance_at;
+  gint64                       relief_at;      /* only the pump writes it */
   gint64                       last_submit;    /* monotonic microseconds */
   gint64                       submit_gap;     /* between the last two, microseconds */
   gint64                       spawn_after;    /* back-off after failed starts */
@@ -144,6 +145,8 @@ void     aiopool_pump_peer                 (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
 void     aiopool_pump_all                  (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
+void     aiopool_pump_relieve              (AiopoolScheduler      *self,
+                                            gint64                 now);
 guint    aiopool_pump_window               (AiopoolScheduler      *self,
                                             AiopoolFunctionInfo   *function);
 gboolean aiopool_pump_has_room             (AiopoolScheduler      *self,
@@ -162,6 +165,7 @@ void     aiopool_pump_balance              (AiopoolScheduler      *self,
 GSList  *aiopool_loop_readers_end          (AiopoolScheduler      *self);
 
 /* In the crew; under the lock. */
+void     aiopool_crew_hire_one             (AiopoolScheduler      *self);
 void     aiopool_crew_hire                 (AiopoolScheduler      *self);
 guint    aiopool_crew_count_alive          (AiopoolScheduler      *self);
 guint    aiopool_crew_hire_ahead           (AiopoolScheduler      *self,

@@ -64,6 +64,8 @@ rearm (AiopoolScheduler *self)
     aiopool_dispatch_wake_at (self, self->idle_check_at);
   if (self->balance_at > 0)
     aiopool_dispatch_wake_at (self, self->balance_at);
+  if (self->relief_at > 0)
+    aiopool_dispatch_wake_at (self, self->relief_at);
   aiopool_crew_hire (self);
 }
 
@@ -83,6 +85,8 @@ aiopool_dispatch_on_alarm (gpointer scheduler)
     aiopool_crew_care_for_idle (self, now);
   if (self->balance_at > 0 && self->balance_at <= now)
     aiopool_gather_end (self, &report);
+  if (self->relief_at > 0 && self->relief_at <= now)
+    aiopool_pump_relieve (self, now);
   rearm (self);
   aiopool_closing_check (self, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);

@@ -10,7 +10,8 @@
  * A worker gets more tasks than it can run at once, so that it need not wait for the next: about a
  * millisecond of work by the function's moving average, two while that is not known, one when a
  * task takes longer than two milliseconds. When another worker has nothing to do, what has not
- * started is taken back through the status page and goes there.
+ * started is taken back through the status page and goes there. When none has, and there may be
+ * more workers, one is started for what waits behind a task that takes longer than was thought.
  *
  * One thread at a time pumps a worker: orders are added under the lock, written without it. */
 
@@ -20,6 +21,8 @@
 #define UNKNOWN_WINDOW   2
 #define MAX_BYTES        (256 * 1024) /* of frames in flight behind the first */
 #define BALANCE_USEC     300          /* less work than that is not worth moving */
+#define RELIEF_USEC      2000         /* who holds up others for so long gets another one's help */
+#define START_USEC       50000        /* until that is there, or must be asked for again */
 
 typedef struct
 {
@@ -252,6 +255,19 @@ aiopool_pump_push (AiopoolScheduler *self,
     continue_on_engine (self, peer);
 }
 
+/* What waits with @peer may have to wait for long. */
+static void
+watch_load (AiopoolScheduler *self,
+            AiopoolPeer      *peer)
+{
+  if (self->relief_at != 0 || self->peers->len >= self->limits.max_workers ||
+      aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (peer)) <=
+        self->limits.tasks_per_worker)
+    return;
+  self->relief_at = g_get_monotonic_time () + RELIEF_USEC;
+  aiopool_dispatch_wake_at (self, self->relief_at);
+}
+
 void
 aiopool_pump_peer (AiopoolScheduler *self,
                    AiopoolPeer      *peer,
@@ -261,6 +277,7 @@ aiopool_pump_peer (AiopoolScheduler *self,
     return;
   aiopool_peer_ref (peer);
   go_on (self, peer, TRUE, report);
+  watch_load (self, peer);
   aiopool_peer_unref (peer);
 }
 
@@ -314,6 +331,38 @@ gboolean
 aiopool_pump_has_waiting (AiopoolScheduler *self)
 {
   return find_loaded (self) != NULL;
+}
+
+/* Whether orders wait at @peer behind one that was sent long ago. */
+static gboolean
+is_held_up (AiopoolScheduler *self,
+            AiopoolPeer      *peer,
+            gint64            now)
+{
+  AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
+  AiopoolOrder *first = aiopool_outbound_get_first (outbound);
+
+  return aiopool_outbound_get_n_slots (outbound) > self->limits.tasks_per_worker &&
+         first != NULL && now - first->sent >= RELIEF_USEC;
+}
+
+/* Starts a worker if that is all that helps, and looks again as long as it may. */
+void
+aiopool_pump_relieve (AiopoolScheduler *self,
+                      gint64            now)
+{
+  gboolean is_needed = FALSE;
+
+  self->relief_at = 0;
+  if (!aiopool_pump_has_waiting (self) ||
+      aiopool_crew_count_alive (self) >= self->limits.max_workers)
+    return;
+  for (guint i = 0; i < self->peers->len && !is_needed; i++)
+    is_needed = is_held_up (self, g_ptr_array_index (self->peers, i), now);
+  if (is_needed && find_idle (self) == NULL)
+    aiopool_crew_hire_one (self);
+  self->relief_at = now + (is_needed ? START_USEC : RELIEF_USEC);
+  aiopool_dispatch_wake_at (self, self->relief_at);
 }
 
 /* How much work waits at @peer, by the average and by what it has been doing. */

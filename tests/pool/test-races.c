@@ -532,6 +532,34 @@ register_functions (AiopoolService *service,
   aiopool_service_add (service, "leave-ghost", leave_ghost, NULL, NULL);
 }
 
+/* A function whose calls were all short has one that is not. What was sent behind it, all at once,
+ * to the only worker needs another one, which nobody had asked for. */
+static void
+test_behind_a_long_one_others_start_a_worker (void)
+{
+  for (guint round = 0; round < 5; round++)
+    {
+      g_autoptr (AiopoolExecutor) pool = helper_pool (2);
+      g_autoptr (AiopoolFuture) first = NULL;
+      g_autoptr (GPtrArray) others = g_ptr_array_new_with_free_func (g_object_unref);
+
+      for (guint i = 0; i < 20; i++)
+        {
+          g_variant_unref (helper_run (pool, "nap", "(d)", 0.0));
+          helper_run_echo (pool, i);
+        }
+      for (guint i = 0; i < 20; i++)
+        {
+          if (i == 8)
+            first = helper_submit (pool, "nap", "(d)", 1000.0);
+          g_ptr_array_add (others, helper_submit (pool, "echo", NULL));
+        }
+      for (guint i = 0; i < others->len; i++)
+        helper_wait (g_ptr_array_index (others, i));
+      helper_shutdown (pool, AIOPOOL_SHUTDOWN_TERMINATE);
+    }
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -557,6 +585,8 @@ main (int   argc,
   helper_add_data ("/pool/races/in-the-order-of-arrival/one-has-tried",
                    test_those_who_wait_go_in_the_order_of_arrival, GUINT_TO_POINTER (1));
   helper_add ("/pool/races/pools-go-when-their-alarms-ring", test_pools_go_when_their_alarms_ring);
+  helper_add ("/pool/races/behind-a-long-one",
+              test_behind_a_long_one_others_start_a_worker);
   helper_add ("/pool/races/one-who-does-not-come-forward",
               test_one_who_does_not_come_forward_holds_up_nobody);
   return helper_end ();
