@@ -166,6 +166,7 @@ fault_expect_all (GPtrArray         *futures,
     }
 }
 
+/* Waits for it, too. */
 void
 fault_expect_crash (AiopoolFuture *future,
                     const char    *part)
