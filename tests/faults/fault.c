@@ -51,7 +51,7 @@ fault_factor (void)
   const char *text = g_getenv ("AIOPOOL_TEST_FACTOR");
   double factor = text != NULL ? g_ascii_strtod (text, NULL) : 0;
 
-  if (factor >= 1)
+  if (factor > 0)
     return factor;
   return fault_is_valgrind () ? 10 : fault_is_sanitized () ? 4 : 1;
 }

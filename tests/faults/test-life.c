@@ -200,8 +200,8 @@ wait_in_callback (AiopoolFuture *future,
 {
   Chain *chain = user_data;
   g_autoptr (AiopoolFuture) other = helper_submit (chain->pool, "echo", NULL);
-  g_autoptr (GVariant) result = helper_collect (other);
 
+  g_variant_unref (helper_collect (other));
   helper_run_echo (chain->pool, 3);
   chain->n_ended++;
 }

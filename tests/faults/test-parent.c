@@ -245,11 +245,12 @@ test_sigkill_before_the_worker_serves (void)
     }
 }
 
+/* @data: not NULL for workers that never serve. */
 static void
 be_parent_that_starts (int      report_fd,
                        gpointer data)
 {
-  pool = fault_pool (N_WORKERS);
+  pool = data != NULL ? helper_argv_pool (N_WORKERS, data, "sleep", NULL) : fault_pool (N_WORKERS);
   futures = g_ptr_array_new_with_free_func (g_object_unref);
   fault_tell_number (report_fd, 0);
   occupy (SLEEPING);
@@ -278,12 +279,13 @@ static void
 test_sigkill_during_the_start (void)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (36);
+  const char *sleeping = helper_environment ("AIOPOOL_TEST_ODD_WORKER");
 
   prctl (PR_SET_CHILD_SUBREAPER, 1);
   for (guint i = 0; i < 40; i++)
     {
       int fd;
-      pid_t pid = fault_fork (be_parent_that_starts, NULL, &fd);
+      pid_t pid = fault_fork (be_parent_that_starts, i % 2 ? (gpointer) sleeping : NULL, &fd);
 
       fault_read_number (fd);
       g_usleep ((gulong) g_rand_int_range (rand, 0, (int) (15000 * fault_factor ())));
