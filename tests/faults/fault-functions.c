@@ -68,6 +68,27 @@ die_in_result (AiopoolCall *call,
   return unit ();
 }
 
+/* (path, number, seconds): notes that it ran, and goes on for a while. */
+static GVariant *
+mark_slowly (AiopoolCall *call,
+             GVariant    *arguments,
+             gpointer     user_data,
+             GError     **error)
+{
+  const char *path;
+  guint number;
+  double seconds;
+  gboolean ok;
+  int fd;
+
+  g_variant_get (arguments, "(&sud)", &path, &number, &seconds);
+  fd = open (path, O_WRONLY | O_APPEND | O_CLOEXEC);
+  ok = fd >= 0 && write (fd, &number, sizeof number) == sizeof number;
+  close (fd);
+  g_usleep ((gulong) (seconds * G_USEC_PER_SEC));
+  return g_variant_new_boolean (ok);
+}
+
 static void
 die_of_data (gpointer data)
 {
@@ -318,7 +339,7 @@ fault_register (AiopoolService *service,
                 gpointer        user_data)
 {
   static const struct { const char *name; AiopoolFunction function; } functions[] = {
-    { "segfault", segfault }, { "die-in-result", die_in_result },
+    { "segfault", segfault }, { "mark-slowly", mark_slowly }, { "die-in-result", die_in_result },
     { "die-after-result", die_after_result }, { "die-in-large-result", die_in_large_result },
     { "make-sparse", make_sparse }, { "write-much", write_much }, { "close-some", close_some },
     { "leave-holder", leave_holder }, { "leave-thread", leave_thread },

@@ -285,8 +285,8 @@ submit_marks (Storm *storm,
               guint  n)
 {
   for (guint i = 0; i < n; i++)
-    g_ptr_array_add (storm->futures, helper_submit (storm->pool, "mark", "(sui)", storm->path,
-                                                    storm->futures->len, 0));
+    g_ptr_array_add (storm->futures, helper_submit (storm->pool, "mark-slowly", "(sud)",
+                                                    storm->path, storm->futures->len, 0.0002));
 }
 
 /* Row 9: twenty times a second, while thousands of tasks run. */
