@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Rows about a program that is not as one would wish: signals that it handles in its own way, forks,
- * descriptors that it left open or closed, a worker call that it forgot. */
+/* Rows about a program that is not as one would wish: signals that it handles in its own way, forks
+ * of it, descriptors that it left open or closed, a worker call that it forgot. */
 
 #define MIB ((guint64) 1024 * 1024)
 
