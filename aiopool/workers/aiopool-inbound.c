@@ -197,7 +197,8 @@ read_emit (AiopoolInbound      *self,
 {
   AiopoolValueMessage message;
 
-  if (!aiopool_message_parse_emit (frame, &message))
+  if (!aiopool_message_parse_emit (frame, &message) ||
+      message.view.format != AIOPOOL_FORMAT_GVARIANT)
     return refuse_frame (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_PROTOCOL,
                          "a malformed partial result", frame->type);
   event->type = AIOPOOL_EVENT_EMIT;

@@ -400,7 +400,7 @@ do_progress (Fake       *self,
     write_all (self, frame, aiopool_message_progress_size (&message), -1);
 }
 
-/* (n): so many partial results of 16 KiB each, without credit. */
+/* (n): so many partial results of 16 KiB each, without credit; or "raw", one that is no variant. */
 static void
 do_emit (Fake       *self,
          const char *argument)
@@ -410,9 +410,11 @@ do_emit (Fake       *self,
   g_autofree guint8 *frame = NULL;
 
   message.view = (AiopoolPayloadView) { AIOPOOL_FORMAT_GVARIANT, "ay", data, 16 * 1024 };
+  if (g_str_equal (argument, "raw"))
+    message.view = (AiopoolPayloadView) { AIOPOOL_FORMAT_RAW, NULL, data, 16 };
   frame = g_malloc0 (aiopool_message_emit_size (&message));
   aiopool_message_write_emit (frame, self->id, 0, &message);
-  for (int i = atoi (argument); i > 0; i--)
+  for (int i = MAX (atoi (argument), 1); i > 0; i--)
     write_all (self, frame, aiopool_message_emit_size (&message), -1);
 }
 

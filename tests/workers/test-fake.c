@@ -95,6 +95,7 @@ static const Case cases[] = {
   { "/workers/fake/exit-after-hello", "hello exit=0", DONE, FALSE },
   { "/workers/fake/a-flood-of-progress", RUN "progress=100000 result serve", DONE, FALSE },
   { "/workers/fake/a-flood-of-partial-results", RUN "emit=2000", PROTOCOL, FALSE },
+  { "/workers/fake/a-partial-result-that-is-no-variant", RUN "emit=raw", PROTOCOL, FALSE },
   { "/workers/fake/partial-results-before-the-start", "hello task emit=1", DONE, FALSE },
   { "/workers/fake/an-unknown-frame-of-control", RUN "control=99", PROTOCOL, FALSE },
   { "/workers/fake/a-result-on-the-control-socket", RUN "control=17", PROTOCOL, FALSE },
