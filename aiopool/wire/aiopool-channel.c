@@ -145,7 +145,19 @@ aiopool_reader_feed (AiopoolReader *self,
   self->total += size;
 }
 
-/* The frame's body is valid until the next fill. */
+/* While a frame is not complete no others are here than its own, which came with its first byte:
+ * more belong to nothing. */
+static gboolean
+has_stray_fds (AiopoolReader      *self,
+               const AiopoolFrame *frame,
+               gsize               frame_size)
+{
+  guint n_known = frame_size > 0 ? frame->n_fds : AIOPOOL_FRAME_MAX_FDS;
+
+  return self->fds->len > (self->end > self->start ? n_known : 0);
+}
+
+/* The frame's body is valid until the next fill. Descriptors of the one before must be taken. */
 AiopoolFrameStatus
 aiopool_reader_next (AiopoolReader *self,
                      AiopoolFrame  *frame)
@@ -155,6 +167,8 @@ aiopool_reader_next (AiopoolReader *self,
 
   status = aiopool_frame_parse (self->buffer + self->start, self->end - self->start, frame,
                                 &frame_size);
+  if (status == AIOPOOL_FRAME_MORE && has_stray_fds (self, frame, frame_size))
+    return AIOPOOL_FRAME_BAD;
   if (status != AIOPOOL_FRAME_OK)
     return status;
   if (frame->n_fds > self->fds->len)

@@ -21,6 +21,24 @@ is_known (guint8 type)
          type == AIOPOOL_FRAME_UNHEARD;
 }
 
+static gboolean
+carries_value (guint8 type)
+{
+  return type == AIOPOOL_FRAME_TASK || type == AIOPOOL_FRAME_RESULT || type == AIOPOOL_FRAME_EMIT;
+}
+
+/* Each type has at most one flag; descriptors go with values alone. */
+static gboolean
+may_have (guint8 type,
+          guint8 flags,
+          guint8 n_fds)
+{
+  if (n_fds > 0 && (n_fds > AIOPOOL_FRAME_MAX_FDS || !carries_value (type)))
+    return FALSE;
+  return flags == 0 || (flags == 1 && (carries_value (type) || type == AIOPOOL_FRAME_RELEASE ||
+                                       type == AIOPOOL_FRAME_CANCEL));
+}
+
 /* @frame_size is set once the header is complete: the bytes that the whole frame takes. */
 AiopoolFrameStatus
 aiopool_frame_parse (const guint8 *data,
@@ -37,8 +55,8 @@ aiopool_frame_parse (const guint8 *data,
   frame->n_fds = data[6];
   frame->reserved = data[7];
   memcpy (&frame->id, data + 8, sizeof frame->id);
-  if (frame->length > AIOPOOL_FRAME_MAX_BODY || frame->n_fds > AIOPOOL_FRAME_MAX_FDS ||
-      frame->reserved != 0 || !is_known (frame->type))
+  if (frame->length > AIOPOOL_FRAME_MAX_BODY || frame->reserved != 0 || !is_known (frame->type) ||
+      !may_have (frame->type, frame->flags, frame->n_fds))
     return AIOPOOL_FRAME_BAD;
   *frame_size = AIOPOOL_FRAME_HEADER_SIZE + AIOPOOL_FRAME_PAD (frame->length);
   if (size < *frame_size)

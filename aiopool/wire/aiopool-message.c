@@ -137,6 +137,7 @@ parse_value (const AiopoolFrame  *frame,
   gsize type_space = PAD (head->type_size);
 
   if (head->format > AIOPOOL_FORMAT_PICKLE || head->transport > AIOPOOL_TRANSPORT_MEMFD ||
+      (head->transport == AIOPOOL_TRANSPORT_SEGMENT) != (head->segment_id != 0) ||
       head->zero != 0 || head->type_size > tail_size || type_space > tail_size ||
       head->size > G_MAXSSIZE)
     return FALSE;
@@ -176,7 +177,7 @@ parse_fixed (const AiopoolFrame *frame,
              gpointer            body,
              gsize               size)
 {
-  if (frame->type != type || frame->length != size || frame->n_fds != 0)
+  if (frame->type != type || frame->length != size || frame->id != 0)
     return FALSE;
   memcpy (body, frame->body, size);
   return TRUE;
@@ -340,7 +341,8 @@ aiopool_message_parse_emit (const AiopoolFrame  *frame,
   ValueHead head;
   gsize used;
 
-  if (frame->type != AIOPOOL_FRAME_EMIT || frame->length < sizeof head)
+  if (frame->type != AIOPOOL_FRAME_EMIT || frame->length < sizeof head ||
+      frame->n_fds != (frame->flags & AIOPOOL_FRAME_MEMORY_FD))
     return FALSE;
   memcpy (&head, frame->body, sizeof head);
   return parse_value (frame, &head, frame->body + sizeof head, frame->length - sizeof head, message,

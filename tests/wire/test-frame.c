@@ -33,11 +33,11 @@ test_header_comes_back (void)
   AiopoolFrame frame;
   gsize size;
 
-  aiopool_frame_header (space.bytes, AIOPOOL_FRAME_TASK, 0x81, 200, G_MAXUINT64 - 1, 0);
+  aiopool_frame_header (space.bytes, AIOPOOL_FRAME_TASK, 1, 200, G_MAXUINT64 - 1, 0);
   g_assert_cmpint (aiopool_frame_parse (space.bytes, HEADER, &frame, &size), ==, AIOPOOL_FRAME_OK);
   g_assert_cmpuint (size, ==, HEADER);
   g_assert_cmpuint (frame.type, ==, AIOPOOL_FRAME_TASK);
-  g_assert_cmpuint (frame.flags, ==, 0x81);
+  g_assert_cmpuint (frame.flags, ==, 1);
   g_assert_cmpuint (frame.n_fds, ==, 200);
   g_assert_cmpuint (frame.reserved, ==, 0);
   g_assert_cmpuint (frame.id, ==, G_MAXUINT64 - 1);
@@ -140,8 +140,15 @@ static const HeaderRow header_rows[] = {
   { "all the descriptors there are", 0, AIOPOOL_FRAME_RESULT, 0, 255, 0, AIOPOOL_FRAME_BAD },
   { "a reserved byte of one", 0, AIOPOOL_FRAME_RESULT, 0, 0, 1, AIOPOOL_FRAME_BAD },
   { "a reserved byte of 255", 0, AIOPOOL_FRAME_RESULT, 0, 0, 255, AIOPOOL_FRAME_BAD },
-  { "unknown flags, which are the type's matter", 0, AIOPOOL_FRAME_RESULT, 0xff, 0, 0,
-    AIOPOOL_FRAME_OK },
+  { "the flag of a result", 0, AIOPOOL_FRAME_RESULT, 1, 1, 0, AIOPOOL_FRAME_OK },
+  { "the flag of a release", 0, AIOPOOL_FRAME_RELEASE, 1, 0, 0, AIOPOOL_FRAME_OK },
+  { "the flag of a cancel", 0, AIOPOOL_FRAME_CANCEL, 1, 0, 0, AIOPOOL_FRAME_OK },
+  { "a flag that progress does not have", 0, AIOPOOL_FRAME_PROGRESS, 1, 0, 0, AIOPOOL_FRAME_BAD },
+  { "an unknown flag", 0, AIOPOOL_FRAME_RESULT, 2, 0, 0, AIOPOOL_FRAME_BAD },
+  { "an unknown flag beside a good one", 0, AIOPOOL_FRAME_RESULT, 0x81, 1, 0, AIOPOOL_FRAME_BAD },
+  { "all flags", 0, AIOPOOL_FRAME_RESULT, 0xff, 0, 0, AIOPOOL_FRAME_BAD },
+  { "descriptors of an error", 0, AIOPOOL_FRAME_ERROR, 0, 1, 0, AIOPOOL_FRAME_BAD },
+  { "descriptors of a release", 0, AIOPOOL_FRAME_RELEASE, 0, 1, 0, AIOPOOL_FRAME_BAD },
   { "no type", 0, 0, 0, 0, 0, AIOPOOL_FRAME_BAD },
   { "the largest type", 0, 255, 0, 0, 0, AIOPOOL_FRAME_BAD },
 };

@@ -142,6 +142,7 @@ enum
   AT_ZERO = 2,
   AT_TYPE_SIZE = 4,
   AT_SIZE = 8,
+  AT_SEGMENT = 16,
   AT_TYPE = 24
 };
 
@@ -169,6 +170,7 @@ static const Patch variant_patches[] = {
   { "a larger value than there is", AT_SIZE, 8, 17 },
   { "a size that padding makes small", AT_SIZE, 8, G_MAXUINT64 },
   { "a size over what fits into memory", AT_SIZE, 8, (guint64) G_MAXSSIZE + 1 },
+  { "a segment, with the data here", AT_SEGMENT, 8, 1 },
   { "a type that is none", AT_TYPE, 5, 0x0000282828 },
   { "an indefinite type", AT_TYPE, 5, 0x00292a7328 },
   { "a type with an end inside", AT_TYPE, 5, 0x0029002828 },
@@ -204,6 +206,40 @@ test_hostile_values_are_refused (void)
       g_test_message ("%s", patch->what);
       memcpy (copy + HEADER + patch->at, &patch->value, patch->width);
       g_assert_false (try_frame (copy, size, length_of (copy)));
+    }
+}
+
+static void
+test_a_segment_has_a_number_and_a_memfd_has_none (void)
+{
+  AiopoolValueMessage values[] = {
+    outer_value (AIOPOOL_TRANSPORT_SEGMENT, 100, 0, TRUE),
+    outer_value (AIOPOOL_TRANSPORT_MEMFD, 100, 1, TRUE),
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (values); i++)
+    {
+      g_autoptr (GBytes) bytes = write_emit (&values[i], 1);
+      const guint8 *data = g_bytes_get_data (bytes, NULL);
+
+      g_assert_false (try_frame (data, g_bytes_get_size (bytes), length_of (data)));
+    }
+}
+
+static void
+test_a_greeting_is_about_nothing_else (void)
+{
+  for (guint i = 0; i < n_samples; i++)
+    {
+      g_autoptr (GBytes) bytes = samples[i].make ();
+      gsize size;
+      g_autofree guint8 *data = g_bytes_unref_to_data (g_steal_pointer (&bytes), &size);
+
+      if (data[4] != AIOPOOL_FRAME_CONFIG && data[4] != AIOPOOL_FRAME_HELLO)
+        continue;
+      g_assert_true (try_frame (data, size, length_of (data)));
+      data[8] = 1;
+      g_assert_false (try_frame (data, size, length_of (data)));
     }
 }
 
@@ -284,8 +320,7 @@ test_messages_without_descriptors_refuse_them (void)
       gsize size;
       g_autofree guint8 *data = g_bytes_unref_to_data (g_steal_pointer (&bytes), &size);
       guint8 type = data[4];
-      gboolean may_have = type == AIOPOOL_FRAME_TASK || type == AIOPOOL_FRAME_RESULT ||
-                          type == AIOPOOL_FRAME_EMIT;
+      gboolean may_have = type == AIOPOOL_FRAME_TASK || type == AIOPOOL_FRAME_RESULT;
 
       data[6] = 5;
       g_assert_cmpint (try_frame (data, size, length_of (data)), ==, may_have);
@@ -307,6 +342,10 @@ main (int   argc,
   g_test_add_func ("/message/hostile/every-changed-word-is-refused-or-stays-in-range",
                    test_every_changed_word_is_refused_or_stays_in_range);
   g_test_add_func ("/message/hostile/values-are-refused", test_hostile_values_are_refused);
+  g_test_add_func ("/message/hostile/a-segment-has-a-number-and-a-memfd-has-none",
+                   test_a_segment_has_a_number_and_a_memfd_has_none);
+  g_test_add_func ("/message/hostile/a-greeting-is-about-nothing-else",
+                   test_a_greeting_is_about_nothing_else);
   g_test_add_func ("/message/hostile/memory-needs-a-descriptor-and-no-data-here",
                    test_memory_needs_a_descriptor_and_no_data_here);
   g_test_add_func ("/message/hostile/keywords-are-refused", test_hostile_keywords_are_refused);

@@ -315,6 +315,46 @@ test_frame_with_missing_descriptors_is_bad (void)
   line_close (&line);
 }
 
+/* Sends the first @size bytes of a frame that says that it has @n_said descriptors, with @n_fds.
+ * What the reader says of what comes after the last whole frame. */
+static AiopoolFrameStatus
+send_some (gsize size,
+           guint n_said,
+           guint n_fds)
+{
+  g_autoptr (GByteArray) stream = make_stream (1, 8, 8, (guint8) n_said);
+  int files[] = { STDERR_FILENO, STDERR_FILENO, STDERR_FILENO };
+  AiopoolFrameStatus status;
+  AiopoolFrame frame;
+  Line line;
+
+  line_open (&line);
+  send_with_fds (&line, stream->data, size, files, (int) n_fds);
+  g_assert_cmpint (aiopool_reader_fill (line.reader, FALSE), ==, AIOPOOL_IO_OK);
+  while ((status = aiopool_reader_next (line.reader, &frame)) == AIOPOOL_FRAME_OK)
+    g_clear_object (&(GUnixFDList *) { aiopool_reader_take_fds (line.reader, frame.n_fds) });
+  line_close (&line);
+  return status;
+}
+
+static void
+test_descriptors_of_no_frame_are_bad (void)
+{
+  g_assert_cmpint (send_some (HEADER + 8, 0, 1), ==, AIOPOOL_FRAME_BAD);
+  g_assert_cmpint (send_some (HEADER + 8, 2, 3), ==, AIOPOOL_FRAME_BAD);
+  g_assert_cmpint (send_some (HEADER + 7, 2, 3), ==, AIOPOOL_FRAME_BAD);
+  g_assert_cmpint (send_some (HEADER, 0, 1), ==, AIOPOOL_FRAME_BAD);
+}
+
+static void
+test_descriptors_of_half_a_frame_wait_for_it (void)
+{
+  g_assert_cmpint (send_some (HEADER + 8, 3, 3), ==, AIOPOOL_FRAME_MORE);
+  g_assert_cmpint (send_some (HEADER + 7, 3, 3), ==, AIOPOOL_FRAME_MORE);
+  g_assert_cmpint (send_some (HEADER - 1, 3, 3), ==, AIOPOOL_FRAME_MORE);
+  g_assert_cmpint (send_some (1, 3, 3), ==, AIOPOOL_FRAME_MORE);
+}
+
 static guint
 count_open_fds (void)
 {
@@ -454,6 +494,9 @@ main (int   argc,
   g_test_add_func ("/reader/fds/come-with-their-frames", test_descriptors_come_with_their_frames);
   g_test_add_func ("/reader/fds/frame-with-missing-ones-is-bad",
                    test_frame_with_missing_descriptors_is_bad);
+  g_test_add_func ("/reader/fds/of-no-frame-are-bad", test_descriptors_of_no_frame_are_bad);
+  g_test_add_func ("/reader/fds/of-half-a-frame-wait-for-it",
+                   test_descriptors_of_half_a_frame_wait_for_it);
   g_test_add_func ("/reader/fds/too-many-end-the-conversation",
                    test_too_many_descriptors_end_the_conversation);
   g_test_add_func ("/reader/fds/that-find-no-room-end-the-conversation",
