@@ -104,16 +104,19 @@ take_credit (AiopoolSession     *self,
 {
   guint64 credit;
 
-  if (frame->length != sizeof credit)
-    return;
   memcpy (&credit, frame->body, sizeof credit);
   aiopool_session_grant (self, frame->id, credit);
 }
 
-static void
+/* FALSE for a frame that has no place here. */
+static gboolean
 take_frame (AiopoolSession     *self,
             const AiopoolFrame *frame)
 {
+  gsize size = frame->type == AIOPOOL_FRAME_CREDIT ? sizeof (guint64) : 0;
+
+  if (frame->length != size || frame->n_fds != 0)
+    return FALSE;
   switch (frame->type)
     {
     case AIOPOOL_FRAME_CANCEL:
@@ -134,8 +137,9 @@ take_frame (AiopoolSession     *self,
       aiopool_session_tell_forgotten (self);
       break;
     default:
-      break;
+      return FALSE;
     }
+  return TRUE;
 }
 
 static void
@@ -168,6 +172,24 @@ guard_main (gpointer data)
   return NULL;
 }
 
+/* FALSE at the end of the socket, and if the parent breaks the protocol, which it does not do. */
+static gboolean
+read_frames (AiopoolSession *self,
+             AiopoolReader  *reader)
+{
+  AiopoolFrameStatus status;
+  AiopoolFrame frame;
+
+  if (aiopool_reader_fill (reader, FALSE) == AIOPOOL_IO_END)
+    return FALSE;
+  while ((status = aiopool_reader_next (reader, &frame)) == AIOPOOL_FRAME_OK)
+    {
+      if (!take_frame (self, &frame))
+        return FALSE;
+    }
+  return status == AIOPOOL_FRAME_MORE;
+}
+
 static gpointer
 link_main (gpointer data)
 {
@@ -177,22 +199,19 @@ link_main (gpointer data)
     { self->control_fd, POLLIN, 0 },
     { aiopool_outbox_get_timer (self->outbox), POLLIN, 0 },
   };
-  AiopoolFrame frame;
+  gboolean is_open = TRUE;
 
-  for (;;)
+  while (is_open)
     {
       if (poll (fds, G_N_ELEMENTS (fds), -1) < 0)
         continue;
       if (fds[1].revents != 0)
         aiopool_outbox_on_timer (self->outbox);
       if (fds[0].revents != 0)
-        {
-          if (aiopool_reader_fill (reader, FALSE) == AIOPOOL_IO_END)
-            end_group ();
-          while (aiopool_reader_next (reader, &frame) == AIOPOOL_FRAME_OK)
-            take_frame (self, &frame);
-        }
+        is_open = read_frames (self, reader);
     }
+  aiopool_reader_free (reader);
+  end_group ();
   return NULL;
 }
 

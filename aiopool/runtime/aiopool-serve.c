@@ -46,19 +46,30 @@ typedef struct
   int              is_waiting;    /* atomic: on_wake() wanted when one of them is */
   gboolean         is_handling;   /* a function may iterate the main context */
   gboolean         has_ended;     /* the parent writes no more */
-  GMainContext    *context;       /* (owned) (nullable): NULL in the plain loop */
+  const char      *fault;         /* (nullable): what the parent did that it may not */
+  guint            fault_type;    /* of the frame */
+  GMainContext    *context;       /* (unowned: the session) (nullable): NULL in the plain loop */
   GMainLoop       *loop;          /* (owned) (nullable) */
   GSource         *watch;         /* (owned) (nullable): of the data socket */
 } Server;
 
 static gboolean on_wake (gpointer data);
 
-/* The parent is this same library: it does not do that. */
-static void G_GNUC_NORETURN
-give_up (const char *what,
-         guint       type)
+/* The parent is this same library: it does not do that. Nothing more is taken in. */
+static void
+break_off (Server     *self,
+           const char *what,
+           guint       type)
 {
-  g_printerr ("aiopool: the pool broke the protocol: %s (frame type %u)\n", what, type);
+  self->fault = what;
+  self->fault_type = type;
+}
+
+static void
+give_up (Server *self)
+{
+  g_printerr ("aiopool: the pool broke the protocol: %s (frame type %u)\n", self->fault,
+              self->fault_type);
   fflush (NULL);
   _exit (EXIT_PROTOCOL);
 }
@@ -205,21 +216,27 @@ flush (Server *self)
   self->now = 0;
 }
 
+/* Takes @fds. */
 static void
 start_task (Server                   *self,
             guint64                   id,
             const AiopoolTaskMessage *message,
             GUnixFDList              *fds)
 {
-  AiopoolCall *call = take_spare (self);
   g_autoptr (GError) error = NULL;
   gint64 started = self->now;
   AiopoolEntry *entry;
+  AiopoolCall *call;
   const char *name;
 
   name = aiopool_registry_find (self->registry, message->function, &entry);
   if (name == NULL)
-    give_up ("a task for a function without a name", AIOPOOL_FRAME_TASK);
+    {
+      break_off (self, "a task for a function without a name", AIOPOOL_FRAME_TASK);
+      g_clear_object (&fds);
+      return;
+    }
+  call = take_spare (self);
   aiopool_call_begin (call, id, started, message->timeout, name);
   aiopool_type_pins_keep (&self->pins, message->argument.view.type);
   g_atomic_pointer_set (&self->current, call);
@@ -275,8 +292,13 @@ take_task (Server             *self,
   GUnixFDList *fds = aiopool_reader_take_fds (self->session->reader, frame->n_fds);
   AiopoolTaskMessage message;
 
-  if (!aiopool_message_parse_task (frame, &message))
-    give_up ("a malformed task", frame->type);
+  if (AIOPOOL_TASK_ID_SLOT (frame->id) >= AIOPOOL_STATUS_N_SLOTS ||
+      !aiopool_message_parse_task (frame, &message))
+    {
+      break_off (self, "a malformed task", frame->type);
+      g_clear_object (&fds);
+      return;
+    }
   set_running (self, frame->id);
   if (self->now == 0)
     self->flushed = self->now = g_get_monotonic_time ();
@@ -293,10 +315,10 @@ take_frame (Server             *self,
   if (frame->type == AIOPOOL_FRAME_TASK)
     take_task (self, frame);
   else if (frame->type != AIOPOOL_FRAME_DEFINE || frame->n_fds != 0)
-    give_up ("a frame that has no place here", frame->type);
+    break_off (self, "a frame that has no place here", frame->type);
   else if (!aiopool_registry_define (self->registry, frame->id, (const char *) frame->body,
                                      frame->length))
-    give_up ("a malformed definition", frame->type);
+    break_off (self, "a malformed definition", frame->type);
 }
 
 static gboolean
@@ -312,15 +334,15 @@ handle (Server *self)
 {
   AiopoolFrameStatus status = AIOPOOL_FRAME_MORE;
   AiopoolFrame frame;
-  gboolean may_start;
+  gboolean may_start = TRUE;
 
   self->is_handling = TRUE;
   self->now = 0;
-  while ((may_start = !is_full (self)) &&
+  while (self->fault == NULL && (may_start = !is_full (self)) &&
          (status = aiopool_reader_next (self->session->reader, &frame)) == AIOPOOL_FRAME_OK)
     take_frame (self, &frame);
-  if (may_start && status == AIOPOOL_FRAME_BAD)
-    give_up ("what it sent is no frame", 0);
+  if (self->fault == NULL && may_start && status == AIOPOOL_FRAME_BAD)
+    break_off (self, "what it sent is no frame", 0);
   flush (self);
   self->is_handling = FALSE;
   return may_start;
@@ -333,6 +355,8 @@ serve_plainly (Server *self)
     {
       gboolean is_done = handle (self);
 
+      if (self->fault != NULL)
+        return FALSE;
       if (!is_done || aiopool_registry_has_async (self->registry))
         return TRUE;
       if (aiopool_reader_fill (self->session->reader, TRUE) == AIOPOOL_IO_END)
@@ -386,7 +410,12 @@ go_on (Server *self)
           return;
         }
     }
-  if (!self->has_ended)
+  if (self->fault != NULL)
+    {
+      stop_watching (self);
+      g_main_loop_quit (self->loop);
+    }
+  else if (!self->has_ended)
     start_watching (self);
   else if (!wait_for_calls (self))
     g_main_loop_quit (self->loop);
@@ -427,7 +456,7 @@ serve_in_main_loop (Server *self)
   self->context = g_main_context_ref_thread_default ();
   self->loop = g_main_loop_new (self->context, FALSE);
   g_mutex_lock (&self->session->lock);
-  self->session->context = g_main_context_ref (self->context);
+  self->session->context = self->context;
   g_mutex_unlock (&self->session->lock);
   go_on (self);
   g_main_loop_run (self->loop);
@@ -435,7 +464,8 @@ serve_in_main_loop (Server *self)
   g_clear_pointer (&self->loop, g_main_loop_unref);
 }
 
-/* Until the parent writes no more and every call is answered. A process does this once. */
+/* Until the parent writes no more and every call is answered. What a parent may not do ends the
+ * process, once everything is put away. A process does this once. */
 void
 aiopool_serve (AiopoolSession  *session,
                AiopoolRegistry *registry)
@@ -443,12 +473,13 @@ aiopool_serve (AiopoolSession  *session,
   static Server server; /* a thread that gave the last answer may still look at it */
   Server *self = &server;
 
-  self->session = session;
-  self->registry = registry;
+  *self = (Server) { .session = session, .registry = registry };
   self->limit = (int) CLAMP (session->config.tasks_per_worker, 1, G_MAXINT);
   if (serve_plainly (self))
     serve_in_main_loop (self);
   aiopool_outbox_flush (session->outbox);
   g_clear_object (&self->spare);
   aiopool_type_pins_clear (&self->pins);
+  if (self->fault != NULL)
+    give_up (self);
 }

@@ -229,7 +229,8 @@ aiopool_session_get_told (AiopoolSession *self,
   return told;
 }
 
-/* The running task @id, which is not answered, wants to hear of a cancel.
+/* The running task @id, which is not answered, wants to hear of a cancel. A parent that speaks of a
+ * later task in its slot, as none does, has given it up.
  * Returns: (transfer full). */
 GCancellable *
 aiopool_session_listen (AiopoolSession *self,
@@ -242,12 +243,12 @@ aiopool_session_listen (AiopoolSession *self,
 
   g_mutex_lock (&self->lock);
   told = aiopool_session_get_told (self, id);
-  g_assert (told != NULL);
-  told->is_async = is_async;
-  if (told->cancellable == NULL)
+  if (told != NULL)
+    told->is_async = is_async;
+  if (told != NULL && told->cancellable == NULL)
     told->cancellable = g_cancellable_new ();
-  cancellable = g_object_ref (told->cancellable);
-  is_cancelled = told->is_cancelled;
+  cancellable = told != NULL ? g_object_ref (told->cancellable) : g_cancellable_new ();
+  is_cancelled = told == NULL || told->is_cancelled;
   g_mutex_unlock (&self->lock);
   if (is_cancelled)
     g_cancellable_cancel (cancellable);
