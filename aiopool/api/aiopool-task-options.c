@@ -334,14 +334,17 @@ void
 aiopool_task_set_keywords (AiopoolTask *self,
                            GVariant    *keywords)
 {
+  g_autoptr (GVariant) owned = NULL;
+
   g_return_if_fail (AIOPOOL_IS_TASK (self));
   g_return_if_fail (!aiopool_task_is_frozen (self));
   g_return_if_fail (keywords == NULL || g_variant_is_of_type (keywords, G_VARIANT_TYPE_VARDICT));
 
   if (keywords != NULL)
-    g_variant_ref_sink (keywords);
+    owned = g_variant_ref_sink (keywords);
   g_clear_pointer (&get_extra (self)->options.keywords, g_variant_unref);
-  get_extra (self)->options.keywords = keywords;
+  if (keywords != NULL) /* a worker takes them to be in normal form */
+    get_extra (self)->options.keywords = g_variant_get_normal_form (keywords);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_KEYWORDS]);
 }
 

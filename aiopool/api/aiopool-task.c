@@ -61,23 +61,28 @@ set_value (AiopoolTask  *self,
   g_atomic_pointer_set (&self->value, tagged);
 }
 
+/* A worker takes what it gets to be in normal form; what comes of another worker, or of a file, may
+ * not be. */
 static AiopoolPayload *
 pack_variant (AiopoolTask *self)
 {
-  g_autoptr (GVariant) variant = get_value (self);
+  GVariant *value = get_value (self);
+  g_autoptr (GVariant) variant = NULL;
+  AiopoolPayload *payload;
   AiopoolPayloadView view;
 
-  if (variant == NULL)
-    variant = g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
+  variant = value != NULL ? g_variant_get_normal_form (value)
+                          : g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
   aiopool_payload_view_variant (&view, variant);
   if (view.size <= MAX_COPIED && (GPOINTER_TO_SIZE (self->value) & LENT_BIT) == 0)
     {
+      payload = aiopool_payload_new_copy (&view);
       set_value (self, AIOPOOL_FORMAT_GVARIANT, NULL);
-      return aiopool_payload_new_copy (&view);
+      g_clear_pointer (&value, g_variant_unref);
+      return payload;
     }
-  g_variant_ref (variant); /* for the value, where it stays */
-  if (get_value (self) == NULL)
-    set_value (self, AIOPOOL_FORMAT_GVARIANT, variant);
+  if (value == NULL)
+    set_value (self, AIOPOOL_FORMAT_GVARIANT, g_variant_ref (variant));
   return aiopool_payload_new_bytes (view.format, view.type, g_variant_get_data_as_bytes (variant));
 }
 

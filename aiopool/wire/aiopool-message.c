@@ -67,16 +67,18 @@ memory_flag (const AiopoolValueMessage *message)
   return message->has_fd ? AIOPOOL_FRAME_MEMORY_FD : 0;
 }
 
+/* A variant of fixed size that was made of other bytes has no data: it is zeros. */
 static guint8 *
 write_padded (guint8        *out,
               gconstpointer  data,
               gsize          size)
 {
   gsize padded = PAD (size);
+  gsize written = data != NULL ? size : 0;
 
-  if (size > 0)
-    memcpy (out, data, size);
-  memset (out + size, 0, padded - size);
+  if (written > 0)
+    memcpy (out, data, written);
+  memset (out + written, 0, padded - written);
   return out + padded;
 }
 

@@ -599,6 +599,63 @@ test_descriptors_stay_with_their_own_task (void)
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
+static void
+expect_normal (AiopoolFuture *future,
+               GVariant      *sent)
+{
+  g_autoptr (GVariant) normal = g_variant_get_normal_form (sent);
+  g_autoptr (GVariant) result = helper_collect (future);
+
+  g_assert_true (g_variant_is_normal_form (result));
+  g_assert_true (g_variant_equal (result, normal));
+}
+
+/* A worker looks into what it gets without a second look. */
+static void
+test_what_is_not_in_normal_form_is_sent_in_it (void)
+{
+  static const struct { const char *type, *data; gsize size; } rows[] = {
+    { "(i)", "ab", 2 }, { "(ix)", "", 0 }, { "s", "no end", 6 }, { "as", "a\0b\0\xff\x02", 6 },
+    { "b", "\7", 1 }, { "o", "no//path", 9 }, { "v", "\0\0\0", 3 }, { "(sas)", "a\0\xee", 3 },
+  };
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (GVariant) variant = NULL;
+      g_autoptr (AiopoolFuture) future = NULL;
+
+      variant = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE (rows[i].type),
+                                                             rows[i].data, rows[i].size, FALSE,
+                                                             NULL, NULL));
+      g_assert_false (g_variant_is_normal_form (variant));
+      future = helper_submit_task (pool, aiopool_task_new ("echo", variant));
+      expect_normal (future, variant);
+    }
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
+static void
+test_keywords_that_are_not_in_normal_form_are_sent_in_it (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  g_autoptr (GVariant) good = g_variant_ref_sink (g_variant_new_parsed ("{'key': <1>}"));
+  gsize size = g_variant_get_size (good);
+  g_autofree guint8 *data = g_memdup2 (g_variant_get_data (good), size);
+  g_autoptr (GVariant) keywords = NULL;
+  g_autoptr (AiopoolFuture) future = NULL;
+  AiopoolTask *task = helper_task ("keywords", NULL);
+
+  data[strlen ("key") + 1] = 1; /* which is padding */
+  keywords = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE_VARDICT, data, size, FALSE,
+                                                          NULL, NULL));
+  g_assert_false (g_variant_is_normal_form (keywords));
+  aiopool_task_set_keywords (task, keywords);
+  future = helper_submit_task (pool, task);
+  expect_normal (future, keywords);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -640,5 +697,9 @@ main (int   argc,
               test_too_many_descriptors_fail_the_task_alone);
   helper_add ("/pool/values/descriptors-stay-with-their-task",
               test_descriptors_stay_with_their_own_task);
+  helper_add ("/pool/values/what-is-not-in-normal-form-is-sent-in-it",
+              test_what_is_not_in_normal_form_is_sent_in_it);
+  helper_add ("/pool/values/keywords-that-are-not-in-normal-form-are-sent-in-it",
+              test_keywords_that_are_not_in_normal_form_are_sent_in_it);
   return helper_end ();
 }
