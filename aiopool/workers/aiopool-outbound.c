@@ -392,18 +392,20 @@ finish_copy (AiopoolOutbound  *self,
              GError          **error)
 {
   AiopoolOrder *order = aiopool_outbound_get_copied (self);
-  guint64 segment_id = self->segment->id;
+  AiopoolSegment *segment = g_steal_pointer (&self->segment);
+  guint64 segment_id = segment->id;
   gsize size = aiopool_payload_get_size (order->spec->argument);
   gboolean ok;
   int fd;
 
   g_atomic_pointer_set (&self->copied, NULL);
-  if (!aiopool_segment_store_finish (self->store, g_steal_pointer (&self->segment), size, &fd,
-                                     error))
+  if (!aiopool_segment_store_finish (self->store, segment, size, &fd, error))
     return FALSE;
   ok = write_task (self, order, self->copied_id,
                    segment_id != 0 ? AIOPOOL_TRANSPORT_SEGMENT : AIOPOOL_TRANSPORT_MEMFD,
                    segment_id, fd, error);
+  if (!ok && segment_id != 0) /* the worker never hears of it, and so never releases it */
+    aiopool_segment_store_discard (self->store, segment);
   tell_forgotten (self);
   return ok;
 }
