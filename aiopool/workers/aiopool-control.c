@@ -51,10 +51,16 @@ read_frames (AiopoolControl *self)
   while ((status = aiopool_reader_next (self->reader, &frame)) == AIOPOOL_FRAME_OK)
     {
       if (!self->func (self->owner, &frame))
-        return;
+        {
+          aiopool_watch_remove (&self->watch);
+          return;
+        }
     }
   if (status == AIOPOOL_FRAME_BAD)
-    self->func (self->owner, NULL);
+    {
+      aiopool_watch_remove (&self->watch);
+      self->func (self->owner, NULL);
+    }
 }
 
 static void

@@ -170,6 +170,7 @@ fail (AiopoolPeer *self,
                                        code, message);
   g_debug ("worker %u (%d): %s", self->number, self->pid, self->failure->message);
   aiopool_intake_ignore (self->intake);
+  aiopool_intake_stop (self->intake); /* whatever it still sends until it is gone */
   signal_group (self, SIGKILL);
 }
 
