@@ -61,6 +61,7 @@ struct _AiopoolPeer
   int                     is_gone;   /* atomic: the process has ended */
   AiopoolAlarm           *reap_alarm; /* (owned): to look again whether it can be reaped */
   siginfo_t               end;       /* how it ended, if it was reaped here; engine only */
+  gboolean                has_reported; /* said HELLO; engine only */
   gboolean                is_over;   /* the owner was told of the end, and may go; engine only */
   gboolean                was_killed; /* by a signal, and not for a failure; engine only */
   int                     was_told;   /* atomic: to go, or to stop a task, by this process */
@@ -156,17 +157,14 @@ fail (AiopoolPeer *self,
       int          code,
       const char  *message)
 {
-  gboolean has_started;
-
   if (self->failure != NULL || self->is_over)
     return;
   g_mutex_lock (self->lock);
-  has_started = self->state != AIOPOOL_WORKER_STARTING;
   if (self->state != AIOPOOL_WORKER_DEAD)
     set_state (self, AIOPOOL_WORKER_CLOSING);
   aiopool_countdown_set_start (&self->countdown, 0);
   g_mutex_unlock (self->lock);
-  self->failure = g_error_new_literal (has_started ? AIOPOOL_TASK_ERROR : AIOPOOL_POOL_ERROR,
+  self->failure = g_error_new_literal (self->has_reported ? AIOPOOL_TASK_ERROR : AIOPOOL_POOL_ERROR,
                                        code, message);
   g_debug ("worker %u (%d): %s", self->number, self->pid, self->failure->message);
   aiopool_intake_ignore (self->intake);
@@ -192,8 +190,8 @@ on_failure (gpointer data)
   g_free (failure);
 }
 
-/* Kills the worker for a fault of its own. @code is of the pool's domain for one that starts and of
- * the task's domain for one that runs. */
+/* Kills the worker for a fault of its own. @code is of the pool's domain for one that has not said
+ * HELLO and of the task's domain for one that has. */
 void
 aiopool_peer_fail (AiopoolPeer *self,
                    int          code,
@@ -234,6 +232,7 @@ on_hello (gpointer                   owner,
                          "The worker did not give the word it was started with");
       return;
     }
+  self->has_reported = TRUE;
   g_mutex_lock (self->lock);
   is_starting = self->state == AIOPOOL_WORKER_STARTING;
   g_mutex_unlock (self->lock);
@@ -324,7 +323,9 @@ on_control_frame (gpointer            owner,
       self->owner_class->unheard (self->owner, self, frame->id);
       return TRUE;
     }
-  aiopool_peer_fail (self, AIOPOOL_TASK_ERROR_PROTOCOL,
+  aiopool_peer_fail (self,
+                     self->has_reported ? (int) AIOPOOL_TASK_ERROR_PROTOCOL
+                                        : (int) AIOPOOL_POOL_ERROR_START_FAILED,
                      "The worker broke the protocol: a frame that has no place on its control "
                      "socket");
   return FALSE;
