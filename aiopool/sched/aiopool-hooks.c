@@ -107,7 +107,7 @@ fail (AiopoolScheduler *self,
                          g_error_new (AIOPOOL_POOL_ERROR, code, "The %s '%s' %s: %s",
                                       hook->is_finalizer ? "finalizer" : "initializer",
                                       hook->job.order.spec->function, what, why->message),
-                         FALSE, report);
+                         self->limits.is_fragile, report);
 }
 
 /* @job, a hook, ended by itself, with @error or none. */

@@ -145,8 +145,10 @@ on_alarm (gpointer owner)
                                        &is_late);
   g_mutex_unlock (self->lock);
   if (is_late)
-    aiopool_peer_fail (self, AIOPOOL_POOL_ERROR_START_TIMED_OUT,
-                       "A worker did not report within %.3f seconds of its start",
+    aiopool_peer_fail (self,
+                       self->has_reported ? (int) AIOPOOL_TASK_ERROR_TIMED_OUT
+                                          : (int) AIOPOOL_POOL_ERROR_START_TIMED_OUT,
+                       "A worker was not ready within %.3f seconds of its start",
                        (double) self->limits.start_timeout / G_USEC_PER_SEC);
   else if (number != 0)
     send_signal (self, number);
@@ -378,8 +380,8 @@ describe_end (AiopoolPeer *self,
                           number == SIGKILL ? "; if nobody sent it, memory may have run out" : "");
     }
   return g_error_new (domain, code, "Worker %d ended %swith exit status %d%s", self->pid,
-                      was_starting ? "before it reported, " : "", get_exit_status (self),
-                      get_doubt (self));
+                      was_starting && !self->has_reported ? "before it reported, " : "",
+                      get_exit_status (self), get_doubt (self));
 }
 
 /* Everything that the worker managed to say is read before anybody hears of its end. */

@@ -97,7 +97,7 @@ test_initializer_is_killed (void)
 static void
 test_initializer_hangs (void)
 {
-  expect_broken (helper_task ("nap", "(d)", 600.0), "did not report");
+  expect_broken (helper_task ("nap", "(d)", 600.0), "was not ready");
 }
 
 /* Row 12: nobody waits for a worker that has no task. */

@@ -285,7 +285,7 @@ test_an_initializer_that_hangs (void)
   g_autoptr (AiopoolFuture) waiting = helper_submit (other, "echo", NULL);
 
   helper_expect_error (future, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_INITIALIZER);
-  helper_expect_message (future, "did not report within 0.2");
+  helper_expect_message (future, "was not ready within 0.2");
   expect_broken (pool, AIOPOOL_POOL_ERROR_INITIALIZER);
   helper_shutdown (other, AIOPOOL_SHUTDOWN_CANCEL_PENDING);
   helper_expect_cancelled (waiting);
