@@ -22,6 +22,7 @@ typedef enum
   AIOPOOL_FRAME_ERROR = 18,
   AIOPOOL_FRAME_PROGRESS = 19,
   AIOPOOL_FRAME_EMIT = 20,
+  AIOPOOL_FRAME_LOG = 21,
   AIOPOOL_FRAME_REFUSE = 22,
   AIOPOOL_FRAME_RELEASE = 23,    /* both ways */
   AIOPOOL_FRAME_CANCEL = 32,     /* parent to worker, control */

@@ -15,8 +15,7 @@ static gboolean
 is_known (guint8 type)
 {
   return (type >= AIOPOOL_FRAME_CONFIG && type <= AIOPOOL_FRAME_TASK) ||
-         (type >= AIOPOOL_FRAME_HELLO && type <= AIOPOOL_FRAME_EMIT) ||
-         type == AIOPOOL_FRAME_REFUSE || type == AIOPOOL_FRAME_RELEASE ||
+         (type >= AIOPOOL_FRAME_HELLO && type <= AIOPOOL_FRAME_RELEASE) ||
          (type >= AIOPOOL_FRAME_CANCEL && type <= AIOPOOL_FRAME_TRIM) ||
          type == AIOPOOL_FRAME_UNHEARD;
 }

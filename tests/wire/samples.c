@@ -3,6 +3,8 @@
 
 #include "tests/wire/samples.h"
 
+#include "aiopool/wire/aiopool-log-message-private.h"
+
 #include <string.h>
 
 AiopoolValueMessage
@@ -160,6 +162,24 @@ make_progress (void)
 }
 
 static GBytes *
+make_log (void)
+{
+  AiopoolLogMessage message = {
+    .level = G_LOG_LEVEL_WARNING,
+    .domain = { "domain", 6 },
+    .message = { "caf\xc3\xa9 closed", 12 },
+    .n_fields = 2,
+    .keys = { { "CODE_LINE", 9 }, { "EMPTY", 5 } },
+    .values = { { "42", 2 }, { "", 0 } },
+  };
+  gsize size = aiopool_message_log_size (&message);
+  guint8 *out = g_malloc (size);
+
+  aiopool_message_write_log (out, 9, &message);
+  return g_bytes_new_take (out, size);
+}
+
+static GBytes *
 make_define (void)
 {
   gsize size = aiopool_message_text_size (4);
@@ -181,6 +201,7 @@ const Sample samples[] = {
   { "error", make_error },
   { "progress", make_progress },
   { "define", make_define },
+  { "log", make_log },
 };
 
 const guint n_samples = G_N_ELEMENTS (samples);
@@ -223,6 +244,23 @@ check_value (const AiopoolFrame        *frame,
     g_assert_cmpuint (frame->n_fds, >, 0);
 }
 
+static void
+check_log (const AiopoolFrame      *frame,
+           const AiopoolLogMessage *log)
+{
+  g_assert_cmpuint (log->level, >=, G_LOG_LEVEL_ERROR);
+  check_range (frame, log->domain.data, log->domain.size);
+  check_range (frame, log->message.data, log->message.size);
+  g_assert_true (g_utf8_validate_len (log->message.data, log->message.size, NULL));
+  g_assert_cmpuint (log->n_fields, <=, AIOPOOL_LOG_MAX_FIELDS);
+  for (guint i = 0; i < log->n_fields; i++)
+    {
+      check_range (frame, log->keys[i].data, log->keys[i].size);
+      check_range (frame, log->values[i].data, log->values[i].size);
+      g_assert_cmpuint (log->keys[i].size, >, 0);
+    }
+}
+
 /* Gives @frame to every parser. What one takes must lie in the frame, and only one may take it. */
 gboolean
 parse_any (const AiopoolFrame *frame)
@@ -234,6 +272,7 @@ parse_any (const AiopoolFrame *frame)
   AiopoolValueMessage emit;
   AiopoolErrorMessage error;
   AiopoolProgressMessage progress;
+  AiopoolLogMessage log;
   guint n_taken = 0;
 
   n_taken += (guint) aiopool_message_parse_config (frame, &config);
@@ -255,6 +294,8 @@ parse_any (const AiopoolFrame *frame)
       g_assert_true (progress.fraction >= 0 && progress.fraction <= 1);
       g_assert_true (g_utf8_validate_len (progress.text, progress.text_size, NULL));
     }
+  if (aiopool_message_parse_log (frame, &log) && ++n_taken)
+    check_log (frame, &log);
   g_assert_cmpuint (n_taken, <=, 1);
   return n_taken == 1;
 }
