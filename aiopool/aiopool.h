@@ -13,6 +13,7 @@
 #include "aiopool/base/aiopool-enums.h"
 #include "aiopool/base/aiopool-error-info.h"
 #include "aiopool/base/aiopool-error.h"
+#include "aiopool/base/aiopool-log-record.h"
 #include "aiopool/base/aiopool-version-macros.h"
 #include "aiopool/runtime/aiopool-call.h"
 #include "aiopool/runtime/aiopool-service.h"

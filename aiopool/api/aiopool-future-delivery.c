@@ -38,6 +38,7 @@ enum
   SIGNAL_DONE,
   SIGNAL_PROGRESSED,
   SIGNAL_EMITTED,
+  SIGNAL_LOG,
   N_SIGNALS
 };
 
@@ -82,6 +83,7 @@ aiopool_future_get_extra (AiopoolFuture *self)
       self->extra = g_new0 (AiopoolFutureExtra, 1);
       self->extra->future = self;
       g_queue_init (&self->extra->emits);
+      g_queue_init (&self->extra->records);
     }
   return self->extra;
 }
@@ -98,6 +100,7 @@ aiopool_future_free_extra (AiopoolFutureExtra *extra)
   g_clear_object (&extra->cancellable);
   g_free (extra->message);
   g_queue_clear_full (&extra->emits, (GDestroyNotify) aiopool_payload_unref);
+  g_queue_clear_full (&extra->records, g_object_unref);
   g_clear_object (&extra->promise);
   g_clear_pointer (&extra->needed, g_main_context_unref);
   g_free (extra);
@@ -319,8 +322,35 @@ deliver_emits (AiopoolFuture *self,
     }
 }
 
+/* What nobody takes goes on to the pool. */
+static void
+deliver_record (AiopoolFuture    *self,
+                AiopoolLogRecord *record)
+{
+  gboolean is_taken = FALSE;
+
+  g_signal_emit (self, signals[SIGNAL_LOG], 0, record, &is_taken);
+  if (!is_taken && aiopool_scheduler_pass_record (self->job.scheduler, record))
+    return;
+  if (!is_taken)
+    aiopool_log_record_write (record);
+  aiopool_scheduler_pay_record (self->job.scheduler, record);
+  g_object_unref (record);
+}
+
+static void
+deliver_records (AiopoolFuture *self,
+                 GQueue        *records)
+{
+  AiopoolLogRecord *record;
+
+  while ((record = g_queue_pop_head (records)) != NULL)
+    deliver_record (self, record);
+}
+
 typedef struct
 {
+  GQueue   records;  /* (owned) of AiopoolLogRecord */
   GQueue   emits;    /* (owned) of AiopoolPayload */
   gint64   debt;
   gboolean has_progress;
@@ -336,6 +366,8 @@ take_news (AiopoolFuture *self,
 
   aiopool_future_lock (self);
   extra->has_news = FALSE;
+  news->records = extra->records;
+  g_queue_init (&extra->records);
   news->emits = extra->emits;
   g_queue_init (&extra->emits);
   news->debt = extra->debt;
@@ -357,6 +389,7 @@ deliver_news (AiopoolLetter *letter)
   News news;
 
   take_news (self, &news);
+  deliver_records (self, &news.records);
   if (news.has_progress)
     deliver_progress (self, news.progress, news.message);
   deliver_emits (self, &news.emits);
@@ -366,7 +399,21 @@ deliver_news (AiopoolLetter *letter)
   g_object_unref (self);
 }
 
-static const AiopoolLetterKind news_kind = { deliver_news, NULL };
+/* Log records that nobody waits for here call nobody. */
+static gboolean
+is_news_quiet (AiopoolLetter *letter)
+{
+  AiopoolFutureExtra *extra = (AiopoolFutureExtra *) (gpointer)
+    ((char *) letter - G_STRUCT_OFFSET (AiopoolFutureExtra, news));
+  gboolean has_more;
+
+  aiopool_future_lock (extra->future);
+  has_more = extra->has_progress || !g_queue_is_empty (&extra->emits);
+  aiopool_future_unlock (extra->future);
+  return !has_more && !g_signal_has_handler_pending (extra->future, signals[SIGNAL_LOG], 0, TRUE);
+}
+
+static const AiopoolLetterKind news_kind = { deliver_news, is_news_quiet };
 
 /* Under the lock, so that the letter is in the mailbox before that of the end. */
 static void
@@ -436,8 +483,29 @@ on_emitted (AiopoolJob     *job,
   return has_waiters;
 }
 
+/* FALSE if it is for the pool alone. */
+static gboolean
+on_logged (AiopoolJob       *job,
+           AiopoolLogRecord *record)
+{
+  AiopoolFuture *self = future_of_job (job);
+  gboolean is_ours;
+
+  record->function = job->order.spec->function;
+  record->tag = g_strdup (aiopool_task_get_tag (self->task));
+  aiopool_future_lock (self);
+  is_ours = !self->is_private;
+  if (is_ours)
+    {
+      g_queue_push_tail (&aiopool_future_get_extra (self)->records, record);
+      post_news (self->extra);
+    }
+  aiopool_future_unlock (self);
+  return is_ours;
+}
+
 const AiopoolJobClass aiopool_future_job_class = {
-  on_settled, drop_hold, on_progress, on_emitted
+  on_settled, drop_hold, on_progress, on_emitted, on_logged
 };
 
 /* Under the lock. */
@@ -631,4 +699,25 @@ aiopool_future_install_signals (void)
    */
   signals[SIGNAL_EMITTED] = g_signal_new ("emitted", AIOPOOL_TYPE_FUTURE, G_SIGNAL_RUN_LAST, 0,
                                           NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_VARIANT);
+
+  /**
+   * AiopoolFuture::log:
+   * @self: the future
+   * @record: what was logged
+   *
+   * The running task has logged something.
+   *
+   * A handler that returns %TRUE takes the record: no other one gets it, nor does
+   * [signal@Aiopool.Pool::log], where it goes otherwise.
+   *
+   * Emitted for each record, in order and before [signal@Aiopool.Future::done], in the main context
+   * that was thread-default when the task was submitted.
+   *
+   * Returns: %TRUE to take the record
+   *
+   * Since: 0.1
+   */
+  signals[SIGNAL_LOG] = g_signal_new ("log", AIOPOOL_TYPE_FUTURE, G_SIGNAL_RUN_LAST, 0,
+                                      g_signal_accumulator_true_handled, NULL, NULL,
+                                      G_TYPE_BOOLEAN, 1, AIOPOOL_TYPE_LOG_RECORD);
 }

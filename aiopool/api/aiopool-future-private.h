@@ -29,6 +29,7 @@ typedef struct
   gboolean          has_progress; /* to be told */
   GQueue            emits;       /* (owned) of AiopoolPayload, to be told */
   gint64            debt;        /* cost of partial results without credit */
+  GQueue            records;     /* (owned) of AiopoolLogRecord, to be told */
   GCancellable     *promise;     /* (owned) (nullable): of a promise, tells it of a cancel */
   GMainContext     *needed;      /* (owned) (nullable): context that keeps the promise */
 } AiopoolFutureExtra;

@@ -162,11 +162,15 @@ gboolean
 aiopool_future_wait (AiopoolFuture *self,
                      double         timeout)
 {
+  gboolean has_ended;
+
   g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), FALSE);
 
   if (would_block (self))
     return aiopool_future_has_ended (self);
-  return aiopool_future_park (self, end_for (timeout), NULL);
+  has_ended = aiopool_future_park (self, end_for (timeout), NULL);
+  aiopool_mailbox_sweep (aiopool_mailbox_get_home ());
+  return has_ended;
 }
 
 /**

@@ -66,8 +66,15 @@ on_closed (gpointer owner)
     resolve_closing (closing);
 }
 
+static void
+on_logged (gpointer          owner,
+           AiopoolLogRecord *record)
+{
+  aiopool_pool_log_push (AIOPOOL_POOL (owner)->log, record);
+}
+
 static const AiopoolSchedulerOwner scheduler_owner = {
-  on_changed, on_room, on_closed, aiopool_pool_on_joined, aiopool_pool_on_given_up
+  on_changed, on_room, on_closed, aiopool_pool_on_joined, aiopool_pool_on_given_up, on_logged
 };
 
 static AiopoolFuture *
@@ -162,6 +169,7 @@ aiopool_pool_constructed (GObject *object)
   aiopool_scheduler_set_hooks (self->scheduler, get_spec (self->initializer),
                                get_spec (self->finalizer));
   self->view = aiopool_pool_view_new (object, self->scheduler);
+  self->log = aiopool_pool_log_new (object, self->scheduler);
 }
 
 static void
@@ -171,6 +179,7 @@ aiopool_pool_dispose (GObject *object)
 
   g_clear_pointer (&self->scheduler, aiopool_scheduler_abandon);
   g_clear_pointer (&self->view, aiopool_pool_view_unref);
+  g_clear_pointer (&self->log, aiopool_pool_log_unref);
   G_OBJECT_CLASS (aiopool_pool_parent_class)->dispose (object);
 }
 
@@ -208,6 +217,7 @@ aiopool_pool_class_init (AiopoolPoolClass *klass)
   executor_class->get_n_pending = aiopool_pool_get_n_pending;
   executor_class->get_n_running = aiopool_pool_get_n_running;
   aiopool_pool_install_properties (object_class);
+  aiopool_pool_log_install_signals (AIOPOOL_TYPE_POOL);
 }
 
 static void

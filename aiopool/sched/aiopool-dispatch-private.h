@@ -63,6 +63,8 @@ struct _AiopoolScheduler
   gboolean                     is_joining;
   gboolean                     keeps_min;      /* from the first task until a join */
   GError                      *broken;         /* (owned) (nullable): why; set once */
+  gint64                       log_cost;       /* of records that were not delivered yet */
+  guint                        n_lost_records; /* since the last one that was taken */
 };
 
 /* In the scheduler. */
@@ -129,6 +131,16 @@ void     aiopool_gather_end                (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
 void     aiopool_gather_slot_freed         (AiopoolScheduler      *self,
                                             AiopoolPeer           *peer,
+                                            AiopoolReport         *report);
+
+/* In records; under the lock. */
+gboolean aiopool_records_take              (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer,
+                                            AiopoolOrder          *order,
+                                            AiopoolEvent          *event,
+                                            AiopoolReport         *report);
+void     aiopool_records_tell              (const AiopoolSchedulerOwner *owner_class,
+                                            gpointer               owner,
                                             AiopoolReport         *report);
 
 /* In timeouts; under the lock. */

@@ -189,6 +189,8 @@ take_event (AiopoolScheduler *self,
   AiopoolOrder *order;
   gint64 claimed;
 
+  if (event->type == AIOPOOL_EVENT_LOG && event->id == 0)
+    return aiopool_records_take (self, peer, NULL, event, report);
   if (!aiopool_outbound_find (aiopool_peer_get_outbound (peer), event->id, &order) ||
       !aiopool_status_page_is_started (aiopool_peer_get_page (peer), event->id, &claimed))
     return FALSE;
@@ -196,6 +198,8 @@ take_event (AiopoolScheduler *self,
     take_outcome (self, peer, order, event, now, report);
   else if (event->type == AIOPOOL_EVENT_EMIT)
     return take_emitted (peer, order, event);
+  else if (event->type == AIOPOOL_EVENT_LOG)
+    return aiopool_records_take (self, peer, order, event, report);
   else if (order != NULL)
     AIOPOOL_JOB (order)->klass->progress (AIOPOOL_JOB (order), event->fraction,
                                           g_steal_pointer (&event->text));

@@ -51,7 +51,17 @@ on_emitted (AiopoolJob     *job,
   return TRUE;
 }
 
-static const AiopoolJobClass hook_class = { on_settled, drop_hold, on_progress, on_emitted };
+/* It has no future: the pool tells. */
+static gboolean
+on_logged (AiopoolJob       *job,
+           AiopoolLogRecord *record)
+{
+  return FALSE;
+}
+
+static const AiopoolJobClass hook_class = {
+  on_settled, drop_hold, on_progress, on_emitted, on_logged
+};
 
 gboolean
 aiopool_hooks_is_hook (AiopoolJob *job)

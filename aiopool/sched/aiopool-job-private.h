@@ -17,8 +17,8 @@ typedef enum
   AIOPOOL_JOB_SETTLED
 } AiopoolJobState;
 
-/* What the owner of a job hears, on any thread; settled and released without a lock held, progress
- * and emitted under the scheduler's. */
+/* What the owner of a job hears, on any thread; settled and released without a lock held, progress,
+ * emitted and logged under the scheduler's. */
 typedef struct
 {
   void     (*settled)  (AiopoolJob       *job,
@@ -32,6 +32,8 @@ typedef struct
   gboolean (*emitted)  (AiopoolJob       *job,
                         AiopoolPayload   *payload,   /* (transfer full) */
                         gint64            cost);     /* TRUE to give credit for it now */
+  gboolean (*logged)   (AiopoolJob       *job,
+                        AiopoolLogRecord *record);   /* (transfer full) if this returns TRUE */
 } AiopoolJobClass;
 
 /* One task in a scheduler. Embedded in what the caller holds. Everything but klass is guarded by

@@ -9,6 +9,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   GArray *entries; /* (owned) (nullable) */
+  GSList *records; /* (owned) of AiopoolLogRecord, the last one first: of no future's task */
   gboolean has_changed;
   gboolean has_room;
   gboolean has_closed;

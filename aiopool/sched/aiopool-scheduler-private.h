@@ -17,6 +17,8 @@ typedef struct
   void (*joined)  (gpointer owner);
   void (*given_up) (gpointer    owner, /* a job that had not started, for the pool ends */
                     AiopoolJob *job);
+  void (*logged)  (gpointer          owner,
+                   AiopoolLogRecord *record); /* (transfer full) */
 } AiopoolSchedulerOwner;
 
 typedef struct
@@ -87,6 +89,10 @@ gboolean          aiopool_scheduler_is_running  (AiopoolScheduler             *s
 void              aiopool_scheduler_grant       (AiopoolScheduler             *self,
                                                  AiopoolJob                   *job,
                                                  gint64                        cost);
+gboolean          aiopool_scheduler_pass_record (AiopoolScheduler             *self,
+                                                 AiopoolLogRecord             *record);
+void              aiopool_scheduler_pay_record  (AiopoolScheduler             *self,
+                                                 AiopoolLogRecord             *record);
 void              aiopool_scheduler_shutdown    (AiopoolScheduler             *self,
                                                  AiopoolShutdownFlags          flags);
 void              aiopool_scheduler_want_join   (AiopoolScheduler             *self);

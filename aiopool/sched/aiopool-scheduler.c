@@ -214,7 +214,7 @@ aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
   gpointer owner = self->owner;
   gboolean has_room = report->has_room && self->wants_room;
   gboolean has_news = report->has_changed || has_room || report->has_closed ||
-                      report->has_joined || report->has_given_up;
+                      report->has_joined || report->has_given_up || report->records != NULL;
   GSList *readers = report->has_closed ? aiopool_loop_readers_end (self) : NULL;
 
   if (has_room)
@@ -227,6 +227,7 @@ aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
   g_slist_free_full (readers, (GDestroyNotify) g_source_unref);
   if (owner != NULL && report->has_given_up)
     aiopool_report_each_given_up (report, owner_class->given_up, owner);
+  aiopool_records_tell (owner_class, owner, report);
   aiopool_report_deliver (report);
   if (owner == NULL)
     return;

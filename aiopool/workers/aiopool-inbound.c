@@ -6,6 +6,7 @@
 #include "aiopool/base/aiopool-error.h"
 #include "aiopool/base/aiopool-fd-private.h"
 #include "aiopool/wire/aiopool-channel-private.h"
+#include "aiopool/wire/aiopool-log-message-private.h"
 #include "aiopool/wire/aiopool-remote-error-private.h"
 #include "aiopool/wire/aiopool-segment-private.h"
 
@@ -208,6 +209,45 @@ read_emit (AiopoolInbound      *self,
   return event->outcome.payload != NULL;
 }
 
+static GVariant *
+text_variant (const AiopoolLogText *text)
+{
+  return g_variant_new_take_string (g_strndup (text->data, text->size));
+}
+
+/* (transfer floating) (nullable) */
+static GVariant *
+fields_variant (const AiopoolLogMessage *message)
+{
+  GVariantBuilder builder;
+
+  if (message->n_fields == 0)
+    return NULL;
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{ss}"));
+  for (guint i = 0; i < message->n_fields; i++)
+    g_variant_builder_add (&builder, "{@s@s}", text_variant (&message->keys[i]),
+                           text_variant (&message->values[i]));
+  return g_variant_builder_end (&builder);
+}
+
+static gboolean
+read_log (const AiopoolFrame  *frame,
+          AiopoolEvent        *event,
+          GError             **error)
+{
+  AiopoolLogMessage message;
+
+  if (!aiopool_message_parse_log (frame, &message))
+    return refuse_frame (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_PROTOCOL,
+                         "a malformed log record", frame->type);
+  event->type = AIOPOOL_EVENT_LOG;
+  event->record = aiopool_log_record_new ((GLogLevelFlags) message.level, message.domain.data,
+                                          message.domain.size, message.message.data,
+                                          message.message.size, fields_variant (&message));
+  event->record->cost = AIOPOOL_LOG_COST (AIOPOOL_FRAME_PAD (frame->length));
+  return TRUE;
+}
+
 static gboolean
 read_event (AiopoolInbound      *self,
             const AiopoolFrame  *frame,
@@ -230,6 +270,9 @@ read_event (AiopoolInbound      *self,
       break;
     case AIOPOOL_FRAME_EMIT:
       ok = read_emit (self, frame, &event, error);
+      break;
+    case AIOPOOL_FRAME_LOG:
+      ok = read_log (frame, &event, error);
       break;
     default:
       ok = refuse_frame (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_PROTOCOL,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "aiopool/base/aiopool-error-info.h"
+#include "aiopool/base/aiopool-log-record-private.h"
 #include "aiopool/base/aiopool-payload-private.h"
 
 #include <gio/gunixfdlist.h>
@@ -67,17 +68,19 @@ typedef enum
 {
   AIOPOOL_EVENT_OUTCOME,
   AIOPOOL_EVENT_PROGRESS,
-  AIOPOOL_EVENT_EMIT
+  AIOPOOL_EVENT_EMIT,
+  AIOPOOL_EVENT_LOG
 } AiopoolEventType;
 
-/* What a worker says about one task. */
+/* What a worker says about one task, or logs outside of them. */
 typedef struct
 {
-  AiopoolEventType type;
-  guint64          id;
-  AiopoolOutcome   outcome;  /* OUTCOME; EMIT uses its payload */
-  double           fraction; /* PROGRESS */
-  char            *text;     /* PROGRESS (owned) */
+  AiopoolEventType  type;
+  guint64           id;       /* 0: LOG outside of tasks */
+  AiopoolOutcome    outcome;  /* OUTCOME; EMIT uses its payload */
+  double            fraction; /* PROGRESS */
+  char             *text;     /* PROGRESS (owned) */
+  AiopoolLogRecord *record;   /* LOG (owned) */
 } AiopoolEvent;
 
 AiopoolSpec *aiopool_spec_copy     (const AiopoolSpec *self);

@@ -76,4 +76,5 @@ aiopool_event_clear (AiopoolEvent *self)
 {
   aiopool_outcome_clear (&self->outcome);
   g_clear_pointer (&self->text, g_free);
+  g_clear_object (&self->record);
 }

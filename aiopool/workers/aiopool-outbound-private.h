@@ -50,6 +50,10 @@ gboolean         aiopool_outbound_owe            (AiopoolOutbound   *self,
 void             aiopool_outbound_pay            (AiopoolOutbound   *self,
                                                   guint64            id,
                                                   gint64             cost);
+gboolean         aiopool_outbound_owe_log        (AiopoolOutbound   *self,
+                                                  gint64             cost);
+void             aiopool_outbound_pay_log        (AiopoolOutbound   *self,
+                                                  gint64             cost);
 
 /* By the one thread that pumps this worker, without the lock. */
 AiopoolFlush     aiopool_outbound_flush          (AiopoolOutbound   *self,

@@ -5,6 +5,7 @@
 
 #include "aiopool/base/aiopool-engine-private.h"
 #include "aiopool/wire/aiopool-channel-private.h"
+#include "aiopool/wire/aiopool-log-message-private.h"
 #include "aiopool/wire/aiopool-message-private.h"
 #include "aiopool/wire/aiopool-segment-private.h"
 
@@ -53,6 +54,8 @@ struct _AiopoolOutbound
   guint64              copied_id;
   AiopoolSegment      *segment;
   gsize                n_copied;
+  gint64               log_debt;  /* of log records, see AIOPOOL_LOG_COST; as the slots */
+  gint64               log_paid; /* of which so much was delivered, and not told the worker */
 };
 
 AiopoolOutbound *
@@ -375,6 +378,30 @@ aiopool_outbound_pay (AiopoolOutbound *self,
 {
   self->slots[AIOPOOL_TASK_ID_SLOT (id)].debt -= cost;
   aiopool_control_send (self->control, AIOPOOL_FRAME_CREDIT, 0, id, (guint64) cost);
+}
+
+/* A log record came. FALSE if the worker had to keep it. */
+gboolean
+aiopool_outbound_owe_log (AiopoolOutbound *self,
+                          gint64           cost)
+{
+  if (self->log_debt + cost > AIOPOOL_LOG_CREDIT)
+    return FALSE;
+  self->log_debt += cost;
+  return TRUE;
+}
+
+/* Log records were delivered. The worker hears of it when that makes a difference. */
+void
+aiopool_outbound_pay_log (AiopoolOutbound *self,
+                          gint64           cost)
+{
+  self->log_paid += cost;
+  if (self->log_paid < AIOPOOL_LOG_CREDIT / 4)
+    return;
+  self->log_debt -= self->log_paid;
+  aiopool_control_send (self->control, AIOPOOL_FRAME_CREDIT, 0, 0, (guint64) self->log_paid);
+  self->log_paid = 0;
 }
 
 static void

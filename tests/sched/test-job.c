@@ -62,7 +62,7 @@ on_released (AiopoolJob       *job,
   g_string_append_printf (self->log, "(%c) ", self->name);
 }
 
-static const AiopoolJobClass klass = { on_settled, on_released, NULL, NULL };
+static const AiopoolJobClass klass = { on_settled, on_released, NULL, NULL, NULL };
 
 static void
 test_a_report_tells_in_order_and_once (void)

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "aiopool/wire/aiopool-channel-private.h"
+#include "aiopool/wire/aiopool-log-message-private.h"
 #include "aiopool/wire/aiopool-message-private.h"
 #include "aiopool/wire/aiopool-status-page-private.h"
 #include "aiopool/wire/aiopool-worker-fds-private.h"
@@ -203,10 +204,10 @@ do_start (Fake       *self,
     exit (8);
 }
 
-/* Of the task, or of one that is named by how it differs. */
-static void
-do_result (Fake       *self,
-           const char *argument)
+/* That of the task, or of one that is named by how it differs. */
+static guint64
+get_id (Fake       *self,
+        const char *argument)
 {
   guint64 id = self->id;
 
@@ -220,7 +221,14 @@ do_result (Fake       *self,
     id = 0;
   else if (g_strcmp0 (argument, "all-ones") == 0)
     id = G_MAXUINT64;
-  send_result (self, id);
+  return id;
+}
+
+static void
+do_result (Fake       *self,
+           const char *argument)
+{
+  send_result (self, get_id (self, argument));
 }
 
 /* (type): an empty frame. */
@@ -418,6 +426,34 @@ do_emit (Fake       *self,
     write_all (self, frame, aiopool_message_emit_size (&message), -1);
 }
 
+static void
+send_log (Fake    *self,
+          guint64  id,
+          guint    n)
+{
+  AiopoolLogMessage message = { .level = G_LOG_LEVEL_MESSAGE, .message = { "words", 5 } };
+  guint8 frame[256] = { 0 };
+
+  aiopool_message_write_log (frame, id, &message);
+  for (guint i = 0; i < n; i++)
+    write_all (self, frame, aiopool_message_log_size (&message), -1);
+}
+
+static void
+do_log (Fake       *self,
+        const char *argument)
+{
+  send_log (self, get_id (self, argument), 1);
+}
+
+/* More log records than there is credit for. */
+static void
+do_log_flood (Fake       *self,
+              const char *argument)
+{
+  send_log (self, get_id (self, argument), 2000);
+}
+
 /* (type): an empty frame on the control socket. */
 static void
 do_control (Fake       *self,
@@ -489,6 +525,7 @@ static const Step steps[] = {
   { "outbox", do_outbox }, { "lie", do_lie }, { "progress", do_progress }, { "emit", do_emit },
   { "control", do_control }, { "control-garbage", do_control_garbage }, { "close", do_close },
   { "exit", do_exit }, { "kill", do_kill }, { "serve", do_serve },
+  { "log", do_log }, { "log-flood", do_log_flood },
 };
 
 static void

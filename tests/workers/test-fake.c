@@ -103,6 +103,18 @@ static const Case cases[] = {
   { "/workers/fake/a-release-of-nothing", RUN "control=23 result serve", DONE, FALSE },
   { "/workers/fake/unheard-without-a-cancel", RUN "control=40 result serve", DONE, FALSE },
   { "/workers/fake/the-control-socket-closed", RUN "close=control result serve", DONE, FALSE },
+  { "/workers/fake/a-log-record", RUN "log result serve", DONE, FALSE },
+  { "/workers/fake/a-log-record-outside-of-tasks", "hello log=zero serve", DONE, FALSE },
+  { "/workers/fake/a-log-record-before-hello", "log=zero", REFUSED, FALSE },
+  { "/workers/fake/a-log-record-before-the-start", "hello task log", DONE, FALSE },
+  { "/workers/fake/a-log-record-after-the-result", RUN "result log", DONE, FALSE },
+  { "/workers/fake/a-log-record-of-another-slot", RUN "log=slot", PROTOCOL, FALSE },
+  { "/workers/fake/a-log-record-of-another-generation", RUN "log=generation", PROTOCOL, FALSE },
+  { "/workers/fake/a-log-record-of-the-last-id", RUN "log=all-ones", PROTOCOL, FALSE },
+  { "/workers/fake/an-empty-log-record", RUN "frame=21", PROTOCOL, FALSE },
+  { "/workers/fake/a-log-record-of-ones", RUN "ones=21", PROTOCOL, FALSE },
+  { "/workers/fake/a-flood-of-log-records", RUN "log-flood", PROTOCOL, FALSE },
+  { "/workers/fake/a-flood-outside-of-tasks", RUN "log-flood=zero", PROTOCOL, FALSE },
 };
 
 static AiopoolExecutor *
