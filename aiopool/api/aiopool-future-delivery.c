@@ -488,7 +488,7 @@ static gboolean
 on_logged (AiopoolJob       *job,
            AiopoolLogRecord *record)
 {
-  AiopoolFuture *self = future_of_job (job);
+  AiopoolFuture *self = aiopool_future_of_job (job);
   gboolean is_ours;
 
   record->function = job->order.spec->function;

@@ -3,6 +3,7 @@
 
 #include "aiopool/runtime/aiopool-session-private.h"
 
+#include "aiopool/runtime/aiopool-log-private.h"
 #include "aiopool/wire/aiopool-worker-fds-private.h"
 
 #include <poll.h>
@@ -105,7 +106,10 @@ take_credit (AiopoolSession     *self,
   guint64 credit;
 
   memcpy (&credit, frame->body, sizeof credit);
-  aiopool_session_grant (self, frame->id, credit);
+  if (frame->id == 0)
+    aiopool_log_grant (credit);
+  else
+    aiopool_session_grant (self, frame->id, credit);
 }
 
 /* FALSE for a frame that has no place here. */

@@ -15,6 +15,9 @@ void           aiopool_outbox_free       (AiopoolOutbox     *self);
 int            aiopool_outbox_get_timer  (AiopoolOutbox     *self);
 guint8        *aiopool_outbox_begin      (AiopoolOutbox     *self,
                                           gsize              size);
+guint8        *aiopool_outbox_try_begin  (AiopoolOutbox     *self,
+                                          gsize              size);
+gboolean       aiopool_outbox_is_mine    (void);
 void           aiopool_outbox_end        (AiopoolOutbox     *self,
                                           GUnixFDList       *fds);
 gboolean       aiopool_outbox_is_full    (AiopoolOutbox     *self);

@@ -18,7 +18,9 @@
  * thread writes them: a finished result never waits for a running task.
  *
  * Threads: the lock guards everything; begin() takes it and end() gives it back. Nobody waits for
- * the socket with it: who writes past the buffer keeps the others from putting frames meanwhile. */
+ * the socket with it: who writes past the buffer keeps the others from putting frames meanwhile.
+ * What is logged between begin() and end() cannot go this way, and try_begin() must not be called
+ * there; is_mine() tells. */
 
 #define FULL_BYTES  (16 * 1024)
 #define FULL_FRAMES 256
@@ -41,6 +43,8 @@ struct _AiopoolOutbox
   int                timer_fd; /* (owned) */
   gboolean           is_watched; /* the timer is set */
 };
+
+static _Thread_local gboolean is_inside; /* this thread is between begin() and end() */
 
 AiopoolOutbox *
 aiopool_outbox_new (int                data_fd,
@@ -160,12 +164,39 @@ aiopool_outbox_begin (AiopoolOutbox *self,
                       gsize          size)
 {
   g_mutex_lock (&self->lock);
+  is_inside = TRUE;
   make_room (self, size);
   self->size = size;
   if (size <= AIOPOOL_STATUS_OUTBOX_SIZE)
     return self->buffer + self->used;
   self->large = g_malloc (size);
   return self->large;
+}
+
+/* As begin(), for @size bytes that fit into the buffer; NULL if that would mean to wait for the
+ * parent. Then there is no end(). */
+guint8 *
+aiopool_outbox_try_begin (AiopoolOutbox *self,
+                          gsize          size)
+{
+  g_mutex_lock (&self->lock);
+  if (!self->is_direct && self->used + size > AIOPOOL_STATUS_OUTBOX_SIZE)
+    write_buffer (self, FALSE);
+  if (self->is_direct || self->used + size > AIOPOOL_STATUS_OUTBOX_SIZE)
+    {
+      g_mutex_unlock (&self->lock);
+      return NULL;
+    }
+  is_inside = TRUE;
+  self->size = size;
+  return self->buffer + self->used;
+}
+
+/* Whether the calling thread is between begin() and end(). */
+gboolean
+aiopool_outbox_is_mine (void)
+{
+  return is_inside;
 }
 
 static void
@@ -199,6 +230,7 @@ aiopool_outbox_end (AiopoolOutbox *self,
       self->n_frames++;
       aiopool_status_page_commit (self->page, self->base + self->used);
     }
+  is_inside = FALSE;
   g_mutex_unlock (&self->lock);
 }
 

@@ -5,6 +5,7 @@
 
 #include "aiopool/base/aiopool-error.h"
 #include "aiopool/runtime/aiopool-call-private.h"
+#include "aiopool/runtime/aiopool-log-private.h"
 #include "aiopool/runtime/aiopool-type-pins-private.h"
 
 #include <glib-unix.h>
@@ -475,8 +476,10 @@ aiopool_serve (AiopoolSession  *session,
 
   *self = (Server) { .session = session, .registry = registry };
   self->limit = (int) CLAMP (session->config.tasks_per_worker, 1, G_MAXINT);
+  aiopool_log_follow (&self->current);
   if (serve_plainly (self))
     serve_in_main_loop (self);
+  aiopool_log_stop ();
   aiopool_outbox_flush (session->outbox);
   g_clear_object (&self->spare);
   aiopool_type_pins_clear (&self->pins);

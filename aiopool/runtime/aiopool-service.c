@@ -4,6 +4,7 @@
 #include "aiopool/runtime/aiopool-service.h"
 
 #include "aiopool/base/aiopool-error.h"
+#include "aiopool/runtime/aiopool-log-private.h"
 #include "aiopool/runtime/aiopool-registry-private.h"
 #include "aiopool/runtime/aiopool-serve-private.h"
 #include "aiopool/runtime/aiopool-session-private.h"
@@ -34,6 +35,7 @@ struct _AiopoolService
   GObject          parent_instance;
   AiopoolRegistry *registry; /* (owned) */
   GError          *failure;  /* (owned) (nullable): why this service refuses to run */
+  gboolean         keeps_log;
 };
 
 G_DEFINE_FINAL_TYPE (AiopoolService, aiopool_service, G_TYPE_OBJECT)
@@ -263,6 +265,45 @@ aiopool_service_load_plugin (AiopoolService  *self,
   return FALSE;
 }
 
+/**
+ * aiopool_service_get_forwards_log:
+ * @self: a service
+ *
+ * Gets whether what is logged in this worker goes to the pool.
+ *
+ * Returns: %TRUE by default
+ *
+ * Since: 0.1
+ */
+gboolean
+aiopool_service_get_forwards_log (AiopoolService *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_SERVICE (self), FALSE);
+
+  return !self->keeps_log;
+}
+
+/**
+ * aiopool_service_set_forwards_log:
+ * @self: a service that does not run yet
+ * @forwards_log: %FALSE to leave GLib's log alone
+ *
+ * Sets whether what is logged in this worker goes to the pool, see [signal@Aiopool.Pool::log].
+ *
+ * For that the service calls [func@GLib.log_set_writer_func] when it begins to run. GLib ends a
+ * process that does so twice: a worker that has a writer of its own must set this to %FALSE.
+ *
+ * Since: 0.1
+ */
+void
+aiopool_service_set_forwards_log (AiopoolService *self,
+                                  gboolean        forwards_log)
+{
+  g_return_if_fail (AIOPOOL_IS_SERVICE (self));
+
+  self->keeps_log = !forwards_log;
+}
+
 /* Tells the pool why it cannot serve. */
 static gboolean
 refuse (AiopoolSession  *session,
@@ -307,6 +348,8 @@ aiopool_service_run (AiopoolService  *self,
     return FALSE;
   if (self->failure != NULL)
     return refuse (session, g_error_copy (self->failure), error);
+  if (!self->keeps_log)
+    aiopool_log_start (session);
   if (!aiopool_session_greet (session, &failure))
     return refuse (session, failure, error);
   g_object_ref (self);

@@ -93,6 +93,11 @@ gboolean        aiopool_service_load_plugin (AiopoolService      *self,
                                              const char          *path,
                                              GError             **error);
 AIOPOOL_AVAILABLE_IN_0_1
+gboolean        aiopool_service_get_forwards_log (AiopoolService *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void            aiopool_service_set_forwards_log (AiopoolService *self,
+                                             gboolean             forwards_log);
+AIOPOOL_AVAILABLE_IN_0_1
 gboolean        aiopool_service_run         (AiopoolService      *self,
                                              GError             **error);
 

@@ -3,6 +3,7 @@
 
 #include "aiopool/runtime/aiopool-service.h"
 #include "aiopool/wire/aiopool-channel-private.h"
+#include "aiopool/wire/aiopool-log-message-private.h"
 #include "aiopool/wire/aiopool-message-private.h"
 #include "aiopool/wire/aiopool-status-page-private.h"
 #include "aiopool/wire/aiopool-worker-fds-private.h"
@@ -18,9 +19,9 @@
 #define TASK_ID(slot) ((guint64) 1 << 16 | (slot)) /* generation 1 */
 #define CANCEL_FORCED 1
 
-typedef enum { QUICK, GATE, N_FUNCTIONS } Function;
+typedef enum { QUICK, GATE, FLOOD, N_FUNCTIONS } Function;
 
-static const char *names[N_FUNCTIONS] = { "quick", "gate" };
+static const char *names[N_FUNCTIONS] = { "quick", "gate", "flood" };
 
 static GVariant *
 quick (AiopoolCall *call,
@@ -46,6 +47,22 @@ gate (AiopoolCall *call,
   return g_variant_new_boolean (TRUE);
 }
 
+/* More than a socket and the outbox take, and more than there is credit for. */
+static GVariant *
+flood (AiopoolCall *call,
+       GVariant    *arguments,
+       gpointer     user_data,
+       GError     **error)
+{
+  g_autofree char *text = g_strnfill (2000, 'x');
+
+  for (guint i = 0; i < 200; i++)
+    g_log ("flood", G_LOG_LEVEL_MESSAGE, "%s", text);
+  if (write (STDOUT_FILENO, "through\n", 8) != 8)
+    _exit (9);
+  return g_variant_new_boolean (TRUE);
+}
+
 static void
 on_dropped (gpointer data)
 {
@@ -59,6 +76,7 @@ register_functions (AiopoolService *service,
 {
   aiopool_service_add (service, "quick", quick, NULL, on_dropped);
   aiopool_service_add (service, "gate", gate, NULL, NULL);
+  aiopool_service_add (service, "flood", flood, NULL, NULL);
 }
 
 typedef struct
@@ -76,9 +94,11 @@ static int
 give_socket (GSubprocessLauncher *launcher,
              int                  target)
 {
+  const int small = 16 * 1024; /* less than the outbox, to be full soon */
   int fds[2];
 
   g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+  setsockopt (fds[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
   g_subprocess_launcher_take_fd (launcher, fds[1], target);
   return fds[0];
 }
@@ -369,6 +389,37 @@ test_an_argument_that_cannot_be_read_leaves_the_function_alone (void)
   g_assert_cmpstr (output, ==, "dropped\n");
 }
 
+/* Whoever logs goes on, though its parent reads nothing; what does not fit is on standard error. */
+static void
+test_a_function_that_logs_waits_for_nobody (void)
+{
+  g_autoptr (Parent) parent = parent_new ();
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  AiopoolTaskMessage message = { .argument.view.format = AIOPOOL_FORMAT_RAW };
+  GInputStream *output = g_subprocess_get_stdout_pipe (parent->worker);
+  char text[8] = { 0 };
+  guint n_records = 0;
+  AiopoolFrame frame;
+
+  message.function = FLOOD;
+  append_task (parent, bytes, TASK_ID (1), &message, 0);
+  send_bytes (parent->data_fd, bytes->data, bytes->len, NULL);
+  g_assert_true (g_input_stream_read_all (output, text, sizeof text, NULL, NULL, NULL));
+  g_assert_cmpmem (text, sizeof text, "through\n", 8);
+  for (next_frame (parent->data, &frame); frame.type == AIOPOOL_FRAME_LOG;
+       next_frame (parent->data, &frame))
+    {
+      AiopoolLogMessage log;
+
+      g_assert_true (aiopool_message_parse_log (&frame, &log));
+      g_assert_cmpuint (frame.id, ==, TASK_ID (1));
+      n_records++;
+    }
+  g_assert_cmpuint (frame.type, ==, AIOPOOL_FRAME_RESULT);
+  g_assert_cmpuint (n_records, >, 10);
+  g_assert_cmpuint (n_records, <, 100);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -381,5 +432,7 @@ main (int   argc,
                    test_no_task_starts_right_after_an_unheard_one);
   g_test_add_func ("/workers/fake-parent/an-argument-that-cannot-be-read",
                    test_an_argument_that_cannot_be_read_leaves_the_function_alone);
+  g_test_add_func ("/workers/fake-parent/a-function-that-logs-waits-for-nobody",
+                   test_a_function_that_logs_waits_for_nobody);
   return g_test_run ();
 }

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool/runtime/aiopool-call-private.h"
+
+G_BEGIN_DECLS
+
+void aiopool_log_start  (AiopoolSession  *session);
+void aiopool_log_stop   (void);
+void aiopool_log_follow (AiopoolCall    **current);
+void aiopool_log_grant  (guint64          credit);
+
+G_END_DECLS
