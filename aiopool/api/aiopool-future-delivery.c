@@ -95,6 +95,7 @@ aiopool_future_free_extra (AiopoolFutureExtra *extra)
   g_clear_error (&extra->error);
   g_clear_object (&extra->info);
   g_clear_object (&extra->fds);
+  g_free (extra->last_lines);
   if (G_IS_VALUE (&extra->value))
     g_value_unset (&extra->value);
   g_clear_object (&extra->cancellable);
@@ -230,6 +231,7 @@ take_outcome (AiopoolFuture  *self,
   aiopool_future_get_extra (self)->error = g_steal_pointer (&outcome->error);
   self->extra->info = g_steal_pointer (&outcome->info);
   self->extra->fds = g_steal_pointer (&outcome->fds);
+  self->extra->last_lines = g_steal_pointer (&outcome->last_lines);
   if (value != NULL)
     {
       self->extra->value = *value;

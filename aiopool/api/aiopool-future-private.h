@@ -17,6 +17,7 @@ typedef struct
   GError           *error;       /* (owned) (nullable): end */
   AiopoolErrorInfo *info;        /* (owned) (nullable): end */
   GUnixFDList      *fds;         /* (owned) (nullable): end */
+  char             *last_lines;  /* (owned) (nullable): end; of standard error */
   GValue            value;       /* end: of a promise */
   AiopoolListener  *listeners;   /* (owned): those not yet delivered */
   guint             last_id;

@@ -471,6 +471,31 @@ aiopool_future_get_error_info (AiopoolFuture *self)
 }
 
 /**
+ * aiopool_future_get_standard_error:
+ * @self: a future
+ *
+ * Gets what the worker wrote to its standard error while the task ran, if it did not end well.
+ *
+ * These are the last 10 lines, and at most 4096 bytes, of a task that had started and failed, timed
+ * out, was cancelled by force or died with its worker. All that the task wrote until it failed is
+ * considered. Lines that the worker wrote right before or after it may be among them: those of a
+ * task that ran directly before or after this one, or at the same time. Lines of a task whose
+ * result was known when this one was submitted never are.
+ *
+ * Returns: (transfer none) (nullable): lines in UTF-8; %NULL if there are none, if the future has
+ *   not ended, or ended with a result
+ *
+ * Since: 0.1
+ */
+const char *
+aiopool_future_get_standard_error (AiopoolFuture *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), NULL);
+
+  return g_atomic_int_get (&self->state) > AIOPOOL_FUTURE_DONE ? self->extra->last_lines : NULL;
+}
+
+/**
  * aiopool_future_get_fds:
  * @self: a future
  *

@@ -43,6 +43,8 @@ const GError      *aiopool_future_get_error            (AiopoolFuture        *se
 AIOPOOL_AVAILABLE_IN_0_1
 AiopoolErrorInfo  *aiopool_future_get_error_info       (AiopoolFuture        *self);
 AIOPOOL_AVAILABLE_IN_0_1
+const char        *aiopool_future_get_standard_error   (AiopoolFuture        *self);
+AIOPOOL_AVAILABLE_IN_0_1
 GUnixFDList       *aiopool_future_get_fds              (AiopoolFuture        *self);
 AIOPOOL_AVAILABLE_IN_0_1
 AiopoolTask       *aiopool_future_get_task             (AiopoolFuture        *self);

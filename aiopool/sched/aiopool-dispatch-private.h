@@ -122,6 +122,7 @@ void     aiopool_hooks_lost                (AiopoolScheduler      *self,
                                             AiopoolPeer           *peer,
                                             AiopoolJob            *job,
                                             const GError          *why,
+                                            const char            *last_lines,
                                             AiopoolReport         *report);
 
 /* In gather; under the lock, which a pump gives up meanwhile. */

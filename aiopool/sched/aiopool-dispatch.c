@@ -287,24 +287,25 @@ crash (AiopoolScheduler *self,
        AiopoolJob       *job,
        gint64            started,
        const GError     *why,
-       const char       *last_lines,
        AiopoolReport    *report)
 {
   AiopoolOutcome outcome = { .started = started, .ended = g_get_monotonic_time () };
-  const char *intro = last_lines != NULL ? "; last lines of its standard error:\n" : "";
+  const char *intro;
   g_autofree char *deaths = job->n_deaths > 1
                             ? g_strdup_printf ("; %u workers ended with it", job->n_deaths)
                             : NULL;
 
-  outcome.pid = job->order.peer != NULL ? aiopool_peer_get_pid (job->order.peer) : 0;
+  outcome.last_lines = aiopool_peer_dup_standard_error (job->order.peer, started, G_MAXINT64);
+  intro = outcome.last_lines != NULL ? "; last lines of its standard error:\n" : "";
+  outcome.pid = aiopool_peer_get_pid (job->order.peer);
   outcome.error = g_error_new (why->domain, why->code,
                                "Task '%s' failed after %.3f seconds: %s%s%s%s",
                                job->order.spec->function,
                                (double) (outcome.ended - started) / G_USEC_PER_SEC, why->message,
                                deaths != NULL ? deaths : "", intro,
-                               last_lines != NULL ? last_lines : "");
+                               outcome.last_lines != NULL ? outcome.last_lines : "");
   outcome.info = aiopool_error_info_new ("WorkerCrashed", why->message);
-  aiopool_error_info_set_traceback (outcome.info, last_lines);
+  aiopool_error_info_set_traceback (outcome.info, outcome.last_lines);
   aiopool_dispatch_claim (self, job, report);
   aiopool_report_settle (report, job, &outcome);
 }
@@ -331,7 +332,6 @@ recover (AiopoolScheduler *self,
          AiopoolPeer      *peer,
          AiopoolOrder     *order,
          const GError     *why,
-         const char       *last_lines,
          AiopoolReport    *report)
 {
   AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
@@ -344,7 +344,7 @@ recover (AiopoolScheduler *self,
     {
       if (!may_run_again (self, job))
         {
-          crash (self, job, started, why, last_lines, report);
+          crash (self, job, started, why, report);
           aiopool_outbound_detach (outbound, order);
           return FALSE;
         }
@@ -375,11 +375,11 @@ recover_all (AiopoolScheduler *self,
       previous = order->previous;
       if (aiopool_hooks_is_hook (AIOPOOL_JOB (order)))
         {
-          aiopool_hooks_lost (self, peer, AIOPOOL_JOB (order), why, report);
+          aiopool_hooks_lost (self, peer, AIOPOOL_JOB (order), why, last_lines, report);
           n_slots--;
         }
       else
-        n_unstarted += recover (self, peer, order, why, last_lines, report);
+        n_unstarted += recover (self, peer, order, why, report);
     }
   if (n_unstarted < n_slots)
     self->n_early_ends = self->n_in_vain = 0;

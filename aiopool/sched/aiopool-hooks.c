@@ -109,14 +109,18 @@ fail (AiopoolScheduler *self,
       Hook             *hook,
       const char       *what,
       const GError     *why,
+      const char       *last_lines,
       AiopoolReport    *report)
 {
   int code = hook->is_finalizer ? AIOPOOL_POOL_ERROR_FINALIZER : AIOPOOL_POOL_ERROR_INITIALIZER;
 
   aiopool_closing_break (self,
-                         g_error_new (AIOPOOL_POOL_ERROR, code, "The %s '%s' %s: %s",
+                         g_error_new (AIOPOOL_POOL_ERROR, code, "The %s '%s' %s: %s%s%s",
                                       hook->is_finalizer ? "finalizer" : "initializer",
-                                      hook->job.order.spec->function, what, why->message),
+                                      hook->job.order.spec->function, what, why->message,
+                                      last_lines != NULL ? "; last lines of its standard error:\n"
+                                                         : "",
+                                      last_lines != NULL ? last_lines : ""),
                          self->limits.is_fragile, report);
 }
 
@@ -131,7 +135,7 @@ aiopool_hooks_finished (AiopoolScheduler *self,
   Hook *hook = (Hook *) job;
 
   if (error != NULL)
-    fail (self, hook, "failed", error, report);
+    fail (self, hook, "failed", error, NULL, report);
   if (hook->is_finalizer)
     aiopool_peer_hang_up (peer);
   else if (error == NULL)
@@ -147,6 +151,7 @@ aiopool_hooks_lost (AiopoolScheduler *self,
                     AiopoolPeer      *peer,
                     AiopoolJob       *job,
                     const GError     *why,
+                    const char       *last_lines,
                     AiopoolReport    *report)
 {
   AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
@@ -155,7 +160,7 @@ aiopool_hooks_lost (AiopoolScheduler *self,
 
   if (!self->is_terminating && (hook->is_finalizer || !aiopool_peer_was_killed (peer)) &&
       (hook->is_finalizer || !aiopool_peer_was_told (peer)))
-    fail (self, hook, "did not end", why, report);
+    fail (self, hook, "did not end", why, last_lines, report);
   aiopool_outbound_detach (outbound, &job->order);
   aiopool_dispatch_claim (self, job, report);
   aiopool_report_settle (report, job, &outcome);

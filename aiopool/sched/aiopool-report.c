@@ -49,7 +49,11 @@ aiopool_report_error (AiopoolReport *self,
 
   outcome.ended = g_get_monotonic_time ();
   if (started != 0)
-    outcome.pid = aiopool_peer_get_pid (job->order.peer);
+    {
+      outcome.pid = aiopool_peer_get_pid (job->order.peer);
+      outcome.last_lines = aiopool_peer_dup_standard_error (job->order.peer, started,
+                                                            G_MAXINT64);
+    }
   aiopool_report_settle (self, job, &outcome);
 }
 

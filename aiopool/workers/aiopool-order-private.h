@@ -59,6 +59,7 @@ typedef struct
   GError           *error;   /* (nullable): set if payload is not */
   AiopoolErrorInfo *info;    /* (nullable) */
   GUnixFDList      *fds;     /* (nullable) */
+  char             *last_lines; /* (nullable): of standard error, if it failed */
   gint64            started; /* monotonic microseconds, 0 if it never did */
   gint64            ended;
   int               pid;     /* of the worker, 0 for none */

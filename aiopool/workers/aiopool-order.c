@@ -69,6 +69,7 @@ aiopool_outcome_clear (AiopoolOutcome *self)
   g_clear_error (&self->error);
   g_clear_object (&self->info);
   g_clear_object (&self->fds);
+  g_clear_pointer (&self->last_lines, g_free);
 }
 
 void

@@ -83,6 +83,9 @@ void                aiopool_peer_read          (AiopoolPeer             *self);
 gboolean            aiopool_peer_read_for      (AiopoolPeer             *self,
                                                 int                      kick_fd,
                                                 gint64                   end);
+char               *aiopool_peer_dup_standard_error (AiopoolPeer         *self,
+                                                gint64                   begin,
+                                                gint64                   end);
 void                aiopool_peer_raise_term    (AiopoolPeer             *self);
 void                aiopool_peer_fail          (AiopoolPeer             *self,
                                                 int                      code,

@@ -35,6 +35,7 @@
  * pump flags, the escalations and the outbound's orders; only set_state() writes the state. */
 
 #define REAP_USEC 1000
+#define MAX_LINES 10 /* of standard error, told with a failure */
 
 struct _AiopoolPeer
 {
@@ -260,6 +261,15 @@ on_events (gpointer      owner,
 {
   AiopoolPeer *self = owner;
 
+  aiopool_stderr_drain (self->standard_error);
+  for (guint i = 0; i < n_events; i++)
+    {
+      AiopoolOutcome *outcome = &events[i].outcome;
+
+      if (events[i].type == AIOPOOL_EVENT_OUTCOME && outcome->error != NULL)
+        outcome->last_lines = aiopool_peer_dup_standard_error (self, outcome->started,
+                                                               outcome->ended);
+    }
   self->owner_class->events (self->owner, self, events, n_events);
 }
 
@@ -437,7 +447,7 @@ finish (gpointer owner)
   aiopool_countdown_stop (&self->countdown);
   g_mutex_unlock (self->lock);
   why = describe_end (self, was_starting);
-  last_lines = aiopool_stderr_dup_tail (self->standard_error, 10);
+  last_lines = aiopool_peer_dup_standard_error (self, 0, G_MAXINT64);
   self->is_over = TRUE;
   self->owner_class->ended (self->owner, self, why, last_lines);
   aiopool_peer_unref (self);
@@ -801,6 +811,16 @@ gboolean
 aiopool_peer_has_memory (AiopoolPeer *self)
 {
   return aiopool_outbound_has_memory (self->outbound) || aiopool_inbound_has_memory (self->inbound);
+}
+
+/* The last lines of its standard error that may have been written between two times, as far as they
+ * were read; (nullable) when there are none. See stderr. */
+char *
+aiopool_peer_dup_standard_error (AiopoolPeer *self,
+                                 gint64       begin,
+                                 gint64       end)
+{
+  return aiopool_stderr_dup_lines (self->standard_error, begin, end, MAX_LINES);
 }
 
 /* Gives that back, on both sides. */

@@ -7,11 +7,13 @@ G_BEGIN_DECLS
 
 typedef struct _AiopoolStderr AiopoolStderr;
 
-AiopoolStderr *aiopool_stderr_new      (int           *write_fd,
-                                        GError       **error);
-void           aiopool_stderr_free     (AiopoolStderr *self);
-void           aiopool_stderr_drain    (AiopoolStderr *self);
-char          *aiopool_stderr_dup_tail (AiopoolStderr *self,
-                                        guint          max_lines);
+AiopoolStderr *aiopool_stderr_new       (int           *write_fd,
+                                         GError       **error);
+void           aiopool_stderr_free      (AiopoolStderr *self);
+void           aiopool_stderr_drain     (AiopoolStderr *self);
+char          *aiopool_stderr_dup_lines (AiopoolStderr *self,
+                                         gint64         begin,
+                                         gint64         end,
+                                         guint          max_lines);
 
 G_END_DECLS

@@ -21,8 +21,17 @@
 /* The standard error of one worker: a pipe that is always drained, so that no worker waits for its
  * own messages, forwarded to this process's, and whose tail is kept for errors.
  *
- * Only the engine thread touches it. Forwarding neither blocks the engine nor raises a signal: what
- * this process's standard error does not take at once is lost, and counted.
+ * Forwarding neither blocks nor raises a signal: what this process's standard error does not take
+ * at once is lost, and counted.
+ *
+ * What a task wrote is told by time, for neither side looks at the pipe when a task starts.
+ * Whenever it was found empty, what had come until then was written before, and what comes later,
+ * after. So a task's part reaches from the last such moment before it started to the first one
+ * after it ended: all that it wrote is in it, and at both ends there may be more. The pipe is read
+ * before results are told, so nothing of a task is taken for that of one which was submitted after
+ * its result.
+ *
+ * Threads: the engine watches it; whoever reads results drains it too. The lock guards everything.
  *
  * Whether a write may block is a matter of the open file, which this process shares with whoever
  * started it, a shell perhaps: it stays as it is. What can block is opened once more instead, each
@@ -30,17 +39,39 @@
  * our copy of it to be closed. */
 
 #define TAIL_SIZE  (8 * 1024)
+#define MAX_TEXT   4096 /* bytes told of one task */
+#define N_MARKS    256
 #define CHUNK_SIZE 4096 /* PIPE_BUF: a pipe takes that whole or not at all */
+
+#define MAX_CHUNKS 64   /* read before others get their turn */
 
 #define OPEN_FLAGS (O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
+/* The pipe was empty when so many bytes had come, at both times at least. */
+typedef struct
+{
+  guint64 total;
+  gint64  first; /* monotonic microseconds */
+  gint64  last;
+} Mark;
+
 struct _AiopoolStderr
 {
-  AiopoolWatch watch;
+  AiopoolWatch watch;  /* the engine's */
+  GMutex       lock;   /* guards what follows */
   int          fd;     /* (owned) */
+  gboolean     has_ended;
   GString     *tail;   /* (owned) */
   gsize        n_lost; /* bytes not forwarded */
+  guint64      total;  /* bytes that came; the tail is the last of them */
+  GArray      *marks;  /* (owned) of Mark, by time: at least one */
 };
+
+static guint64
+get_tail_start (AiopoolStderr *self)
+{
+  return self->total - self->tail->len;
+}
 
 static void
 keep_tail (AiopoolStderr *self,
@@ -48,8 +79,45 @@ keep_tail (AiopoolStderr *self,
            gsize          size)
 {
   g_string_append_len (self->tail, data, (gssize) size);
+  self->total += size;
   if (self->tail->len > 2 * TAIL_SIZE)
     g_string_erase (self->tail, 0, (gssize) (self->tail->len - TAIL_SIZE));
+}
+
+static Mark *
+get_mark (AiopoolStderr *self,
+          guint          index)
+{
+  return &g_array_index (self->marks, Mark, index);
+}
+
+/* What lies before the oldest mark cannot be told apart any more, and is forgotten. */
+static void
+forget_oldest_mark (AiopoolStderr *self)
+{
+  guint64 start = get_tail_start (self);
+
+  g_array_remove_index (self->marks, 0);
+  if (get_mark (self, 0)->total > start)
+    g_string_erase (self->tail, 0, (gssize) (get_mark (self, 0)->total - start));
+}
+
+/* The pipe is empty, as it was at @when. */
+static void
+mark_empty (AiopoolStderr *self,
+            gint64         when)
+{
+  Mark *newest = get_mark (self, self->marks->len - 1);
+  Mark mark = { self->total, when, when };
+
+  if (newest->total == self->total)
+    {
+      newest->last = when;
+      return;
+    }
+  if (self->marks->len == N_MARKS)
+    forget_oldest_mark (self);
+  g_array_append_val (self->marks, mark);
 }
 
 /* Without the signals of a pipe that nobody reads and of a file that may not grow: they come to the
@@ -135,39 +203,50 @@ forward (AiopoolStderr *self,
   self->n_lost += size - (gsize) MAX (n, 0);
 }
 
-/* Reads what is there; at the end of the pipe it stops watching. */
+/* FALSE when there is no more, for now or ever. */
+static gboolean
+read_chunk (AiopoolStderr *self)
+{
+  gint64 when = g_get_monotonic_time ();
+  char chunk[CHUNK_SIZE];
+  gssize n = read (self->fd, chunk, sizeof chunk);
+
+  if (n > 0)
+    {
+      keep_tail (self, chunk, (gsize) n);
+      forward (self, chunk, (gsize) n);
+    }
+  else if (n < 0 && errno == EAGAIN)
+    mark_empty (self, when);
+  else if (n == 0 || errno != EINTR)
+    self->has_ended = TRUE;
+  return n > 0;
+}
+
+/* Reads what is there. From any thread. */
 void
 aiopool_stderr_drain (AiopoolStderr *self)
 {
-  char chunk[CHUNK_SIZE];
-  gssize n;
-
-  if (self->fd < 0)
-    return;
-  for (guint i = 0; i < 64; i++)
-    {
-      n = read (self->fd, chunk, sizeof chunk);
-      if (n > 0)
-        {
-          keep_tail (self, chunk, (gsize) n);
-          forward (self, chunk, (gsize) n);
-        }
-      else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-        {
-          aiopool_watch_remove (&self->watch);
-          close (self->fd);
-          self->fd = -1;
-        }
-      if (n <= 0)
-        return;
-    }
+  g_mutex_lock (&self->lock);
+  for (guint i = 0; i < MAX_CHUNKS && !self->has_ended && read_chunk (self); i++)
+    ;
+  g_mutex_unlock (&self->lock);
 }
 
+/* At the end of the pipe it stops watching. */
 static void
 on_readable (AiopoolWatch *watch,
              guint32       events)
 {
-  aiopool_stderr_drain (watch->owner);
+  AiopoolStderr *self = watch->owner;
+  gboolean has_ended;
+
+  aiopool_stderr_drain (self);
+  g_mutex_lock (&self->lock);
+  has_ended = self->has_ended;
+  g_mutex_unlock (&self->lock);
+  if (has_ended)
+    aiopool_watch_remove (watch);
 }
 
 /* @write_fd (out) (transfer full): the worker's end. */
@@ -176,6 +255,7 @@ aiopool_stderr_new (int     *write_fd,
                     GError **error)
 {
   AiopoolStderr *self;
+  Mark begin = { 0, 0, 0 };
   int fds[2];
 
   if (pipe2 (fds, O_CLOEXEC) != 0)
@@ -190,6 +270,9 @@ aiopool_stderr_new (int     *write_fd,
   self = g_new0 (AiopoolStderr, 1);
   self->fd = fds[0];
   self->tail = g_string_new (NULL);
+  self->marks = g_array_new (FALSE, FALSE, sizeof (Mark));
+  g_array_append_val (self->marks, begin);
+  g_mutex_init (&self->lock);
   aiopool_watch_init (&self->watch, on_readable, self);
   aiopool_watch_add (&self->watch, self->fd, EPOLLIN);
   *write_fd = fds[1];
@@ -200,26 +283,74 @@ void
 aiopool_stderr_free (AiopoolStderr *self)
 {
   aiopool_watch_remove (&self->watch);
-  if (self->fd >= 0)
-    close (self->fd);
+  close (self->fd);
   g_string_free (self->tail, TRUE);
+  g_array_unref (self->marks);
+  g_mutex_clear (&self->lock);
   g_free (self);
 }
 
-/* The last lines, as valid UTF-8; (nullable) when there are none. */
-char *
-aiopool_stderr_dup_tail (AiopoolStderr *self,
-                         guint          max_lines)
+/* Where in all that came what was written after @when begins at the earliest. */
+static guint64
+find_start (AiopoolStderr *self,
+            gint64         when)
 {
-  gsize end = self->tail->len;
+  for (guint i = self->marks->len; i > 0; i--)
+    {
+      if (get_mark (self, i - 1)->first <= when)
+        return MAX (get_mark (self, i - 1)->total, get_tail_start (self));
+    }
+  return get_tail_start (self);
+}
+
+/* Where what was written until @when ends at the latest. */
+static guint64
+find_end (AiopoolStderr *self,
+          gint64         when)
+{
+  for (guint i = 0; i < self->marks->len; i++)
+    {
+      if (get_mark (self, i)->last >= when)
+        return MAX (get_mark (self, i)->total, get_tail_start (self));
+    }
+  return self->total;
+}
+
+/* The last lines of @size bytes at @text, as valid UTF-8; (nullable) when there are none. */
+static char *
+dup_last_lines (const char *text,
+                gsize       size,
+                guint       max_lines)
+{
   gsize start;
 
-  while (end > 0 && self->tail->str[end - 1] == '\n')
-    end--;
-  for (start = end; start > 0; start--)
+  while (size > 0 && text[size - 1] == '\n')
+    size--;
+  for (start = size; start > 0 && size - start < MAX_TEXT; start--)
     {
-      if (self->tail->str[start - 1] == '\n' && --max_lines == 0)
+      if (text[start - 1] == '\n' && --max_lines == 0)
         break;
     }
-  return end > start ? g_utf8_make_valid (self->tail->str + start, (gssize) (end - start)) : NULL;
+  return size > start ? g_utf8_make_valid (text + start, (gssize) (size - start)) : NULL;
+}
+
+/* The last lines written between two times, in monotonic microseconds; (nullable) when there are
+ * none. From any thread. */
+char *
+aiopool_stderr_dup_lines (AiopoolStderr *self,
+                          gint64         begin,
+                          gint64         end,
+                          guint          max_lines)
+{
+  guint64 first, last;
+  char *lines = NULL;
+
+  g_mutex_lock (&self->lock);
+  first = find_start (self, begin);
+  last = find_end (self, end);
+  if (last > first)
+    lines = dup_last_lines (self->tail->str + (first - get_tail_start (self)), last - first,
+                            max_lines);
+  g_mutex_unlock (&self->lock);
+  return lines;
 }

@@ -42,12 +42,36 @@ say (AiopoolCall *call,
   return g_variant_new_boolean (TRUE);
 }
 
+/* (text, end): "fail", "crash", "hang" after a sign of life, else a result. */
+static GVariant *
+say_and_end (AiopoolCall *call,
+             GVariant    *arguments,
+             gpointer     user_data,
+             GError     **error)
+{
+  const char *text, *end;
+
+  g_variant_get (arguments, "(&s&s)", &text, &end);
+  if (write (STDERR_FILENO, text, strlen (text)) < 0)
+    return NULL;
+  if (g_str_equal (end, "crash"))
+    raise (SIGKILL);
+  if (g_str_equal (end, "hang"))
+    aiopool_call_set_progress (call, 0.5, NULL);
+  while (g_str_equal (end, "hang"))
+    pause ();
+  if (g_str_equal (end, "fail"))
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_FAILED, "as it was told");
+  return *error == NULL ? g_variant_new_boolean (TRUE) : NULL;
+}
+
 static void
 register_functions (AiopoolService *service,
                     gpointer        user_data)
 {
   helper_register (service, user_data);
   aiopool_service_add (service, "say", say, NULL, NULL);
+  aiopool_service_add (service, "say-and-end", say_and_end, NULL, NULL);
 }
 
 static void
@@ -225,6 +249,88 @@ test_no_descriptor_is_left (gconstpointer data)
   close (fd);
 }
 
+static AiopoolFuture *
+submit_end (AiopoolExecutor *pool,
+            const char      *text,
+            const char      *end)
+{
+  return helper_submit (pool, "say-and-end", "(ss)", text, end);
+}
+
+/* However soon the next task comes after the result of this one. */
+static void
+test_a_failed_task_has_its_own_lines (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  int fd = redirect_stderr (PIPE);
+
+  for (guint i = 0; i < 100; i++)
+    {
+      g_autoptr (AiopoolFuture) good = submit_end (pool, "before\n", "well");
+      g_autoptr (AiopoolFuture) bad = NULL;
+      g_autoptr (AiopoolFuture) silent = NULL;
+
+      g_variant_unref (helper_collect (good));
+      g_assert_null (aiopool_future_get_standard_error (good));
+      bad = submit_end (pool, "mine\nand mine\n", "fail");
+      helper_expect_error (bad, G_IO_ERROR, G_IO_ERROR_FAILED);
+      g_assert_cmpstr (aiopool_future_get_standard_error (bad), ==, "mine\nand mine");
+      silent = submit_end (pool, "", "fail");
+      helper_expect_error (silent, G_IO_ERROR, G_IO_ERROR_FAILED);
+      g_assert_null (aiopool_future_get_standard_error (silent));
+    }
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+  restore_stderr ();
+  close (fd);
+}
+
+static void
+test_a_crashed_task_has_its_own_lines (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  g_autoptr (AiopoolFuture) good = submit_end (pool, "before\n", "well");
+  g_autoptr (AiopoolFuture) bad = NULL;
+  AiopoolErrorInfo *info;
+
+  g_variant_unref (helper_collect (good));
+  bad = submit_end (pool, "the end", "crash");
+  helper_expect_error (bad, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED);
+  g_assert_cmpstr (aiopool_future_get_standard_error (bad), ==, "the end");
+  g_assert_null (strstr (aiopool_future_get_error (bad)->message, "before"));
+  info = aiopool_future_get_error_info (bad);
+  g_assert_cmpstr (aiopool_error_info_get_traceback (info), ==, "the end");
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
+static void
+count_progress (AiopoolFuture *future,
+                double         fraction,
+                const char    *message,
+                gpointer       user_data)
+{
+  g_atomic_int_inc ((int *) user_data);
+}
+
+/* As far as it came until then. */
+static void
+test_a_task_that_is_given_up_has_its_own_lines (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  g_autoptr (AiopoolFuture) good = submit_end (pool, "before\n", "well");
+  g_autoptr (AiopoolFuture) bad = NULL;
+  int n_reports = 0;
+
+  g_variant_unref (helper_collect (good));
+  bad = submit_end (pool, "so far\n", "hang");
+  g_signal_connect (bad, "progressed", G_CALLBACK (count_progress), &n_reports);
+  helper_await_count (&n_reports, 1);
+  g_assert_null (aiopool_future_get_standard_error (bad));
+  aiopool_future_cancel (bad, AIOPOOL_CANCEL_FORCE);
+  helper_expect_cancelled (bad);
+  g_assert_cmpstr (aiopool_future_get_standard_error (bad), ==, "so far");
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_TERMINATE);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -250,5 +356,9 @@ main (int   argc,
     }
   helper_add ("/pool/stderr/it-comes-out/file", test_it_comes_out_in_a_file);
   helper_add ("/pool/stderr/closed", test_standard_error_is_closed);
+  helper_add ("/pool/stderr/of-a-failed-task", test_a_failed_task_has_its_own_lines);
+  helper_add ("/pool/stderr/of-a-crashed-task", test_a_crashed_task_has_its_own_lines);
+  helper_add ("/pool/stderr/of-a-task-that-is-given-up",
+              test_a_task_that_is_given_up_has_its_own_lines);
   return helper_end ();
 }
