@@ -98,6 +98,21 @@ count (AiopoolCall *call,
   return g_variant_new_uint32 (n_numbers);
 }
 
+static GVariant *
+warn (AiopoolCall *call,
+      GVariant    *arguments,
+      gpointer     user_data,
+      GError     **error)
+{
+  const GLogField fields[] = {
+    { "MESSAGE", "mind the gap", -1 }, { "PRIORITY", "4", -1 }, { "GLIB_DOMAIN", "smoke", -1 },
+    { "WIDTH", "42", -1 },
+  };
+
+  g_log_structured_array (G_LOG_LEVEL_WARNING, fields, G_N_ELEMENTS (fields));
+  return g_variant_new ("()");
+}
+
 void
 aiopool_plugin_register (AiopoolService *service)
 {
@@ -107,4 +122,5 @@ aiopool_plugin_register (AiopoolService *service)
   aiopool_service_add (service, "crash", crash, NULL, NULL);
   aiopool_service_add (service, "nap", nap, NULL, NULL);
   aiopool_service_add (service, "count", count, NULL, NULL);
+  aiopool_service_add (service, "warn", warn, NULL, NULL);
 }

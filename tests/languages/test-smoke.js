@@ -230,6 +230,31 @@ const tests = {
         assertEqual([tasks.get_n_items(), tasks.get_item(0).get_function()], [1, 'echo']);
     },
 
+    async 'what-a-worker-logs-comes-here'() {
+        const records = [];
+        const future = pool.submit(newTask('warn'), null);
+        future.connect('log', (_future, record) => records.push(record) > 0);
+        await emitted(future, 'done');
+        let id;
+        const logged = new Promise(resolve => {
+            id = pool.connect('log', (_pool, record) => {
+                resolve(records.push(record));
+                return true;
+            });
+        });
+        pool.run(newTask('warn'), null);
+        await logged;
+        pool.disconnect(id);
+        assertEqual(records.length, 2);
+        for (const record of records) {
+            assertEqual(record.get_level(), GLib.LogLevelFlags.LEVEL_WARNING);
+            assertEqual([record.get_domain(), record.get_message()], ['smoke', 'mind the gap']);
+            assertEqual(record.get_fields().deepUnpack(), {WIDTH: '42'});
+            assertEqual([record.get_function(), record.get_tag()], ['warn', null]);
+        }
+        assertEqual(records[0].get_worker_pid(), future.get_worker_pid());
+    },
+
     async 'progress-and-partial-results-come-before-the-end'() {
         const values = [];
         const messages = new Set();

@@ -269,6 +269,29 @@ class SmokeTest(unittest.TestCase):
         self.assertIs(answer, future)
         self.assertEqual(called, ["first", "second"])
 
+    def test_what_a_worker_logs_comes_here(self):
+        loop = Loop()
+
+        def on_log(_source, record):
+            loop.end(record)
+            return True
+
+        future = self.pool.submit(new_task("warn"), None)
+        future.connect("log", on_log)
+        (record,) = loop.run()
+        self.assertEqual(record.get_level(), GLib.LogLevelFlags.LEVEL_WARNING)
+        self.assertEqual((record.get_domain(), record.get_message()), ("smoke", "mind the gap"))
+        self.assertEqual(record.get_fields().unpack(), {"WIDTH": "42"})
+        self.assertEqual((record.get_function(), record.get_tag()), ("warn", None))
+        future.collect(LIMIT, None)
+        self.assertEqual(record.get_worker_pid(), future.get_worker_pid())
+
+        handler = self.pool.connect("log", on_log)
+        self.pool.run(new_task("warn"), None)
+        (record,) = loop.run()
+        self.pool.disconnect(handler)
+        self.assertEqual(record.get_message(), "mind the gap")
+
     def test_a_future_tells_about_its_task(self):
         task = new_task("echo")
         future = self.pool.submit(task, None)

@@ -282,6 +282,36 @@ void test_progress () throws Error {
     assert_true (future.get_result ().get_uint32 () == 3);
 }
 
+void check_record (Aiopool.LogRecord record) {
+    assert_true (record.get_level () == LogLevelFlags.LEVEL_WARNING);
+    assert_cmpstr (record.get_domain (), CompareOperator.EQ, "smoke");
+    assert_cmpstr (record.get_message (), CompareOperator.EQ, "mind the gap");
+    assert_cmpstr (record.get_fields ().print (false), CompareOperator.EQ, "{'WIDTH': '42'}");
+    assert_cmpstr (record.get_function (), CompareOperator.EQ, "warn");
+    assert_null (record.get_tag ());
+    assert_true (record.get_worker_pid () > 0);
+}
+
+void test_log () throws Error {
+    var loop = new Loop ();
+    var future = pool.submit (new_task ("warn"));
+
+    future.log.connect ((record) => {
+        check_record (record);
+        loop.end ();
+        return true;
+    });
+    loop.run ();
+    var id = pool.log.connect ((record) => {
+        check_record (record);
+        loop.end ();
+        return true;
+    });
+    pool.run (new_task ("warn"));
+    loop.run ();
+    pool.disconnect (id);
+}
+
 void test_done_callbacks () throws Error {
     var loop = new Loop ();
     var future = pool.submit (new_task ("echo"));
@@ -483,6 +513,7 @@ int main (string[] args) {
     add_test ("a-pool-is-joined-and-goes-on", test_join);
     add_test ("an-initializer-that-fails-breaks-its-pool", test_broken);
     add_test ("progress-and-partial-results-come-before-the-end", test_progress);
+    add_test ("what-a-worker-logs-comes-here", test_log);
     add_test ("done-callbacks-come-in-order", test_done_callbacks);
     add_test ("a-future-tells-about-its-task", test_future);
     add_test ("a-result-too-early-is-pending", test_pending);
