@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "aiopool/wire/aiopool-channel-private.h"
 #include "aiopool/wire/aiopool-log-message-private.h"
-#include "aiopool/wire/aiopool-message-private.h"
-#include "aiopool/wire/aiopool-status-page-private.h"
 #include "aiopool/wire/aiopool-worker-fds-private.h"
+#include "tests/workers/fake.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -24,23 +22,13 @@
  * The process that takes the flag file away does the steps and then waits to be killed; its process
  * id is in FLAG-FILE.pid. All others serve as they should: every task results in 7. */
 
-typedef struct
+/* @fds: (nullable): go with the first byte. */
+void
+write_with_fds (Fake         *self,
+                const guint8 *data,
+                gsize         size,
+                GUnixFDList  *fds)
 {
-  AiopoolReader     *reader;
-  AiopoolStatusPage *page;
-  guint64            nonce;
-  guint64            id;     /* of the last task */
-  guint64            written; /* bytes */
-} Fake;
-
-static void
-write_all (Fake         *self,
-           const guint8 *data,
-           gsize         size,
-           int           fd)
-{
-  g_autoptr (GUnixFDList) fds = fd >= 0 ? g_unix_fd_list_new_from_array (&fd, 1) : NULL;
-
   self->written += size;
   while (size > 0)
     {
@@ -50,7 +38,7 @@ write_all (Fake         *self,
       if (aiopool_channel_send (AIOPOOL_FD_DATA, data, size, fds, &sent) == AIOPOOL_IO_END)
         exit (9);
       if (sent > 0)
-        g_clear_object (&fds);
+        fds = NULL;
       data += sent;
       size -= sent;
       if (size > 0)
@@ -58,7 +46,19 @@ write_all (Fake         *self,
     }
 }
 
-static void
+/* @fd: (transfer full): goes with the first byte, or -1. */
+void
+write_all (Fake         *self,
+           const guint8 *data,
+           gsize         size,
+           int           fd)
+{
+  g_autoptr (GUnixFDList) fds = fd >= 0 ? g_unix_fd_list_new_from_array (&fd, 1) : NULL;
+
+  write_with_fds (self, data, size, fds);
+}
+
+void
 send_header (Fake   *self,
              guint8  type,
              guint8  n_fds,
@@ -72,7 +72,7 @@ send_header (Fake   *self,
 }
 
 /* (transfer full): a result of 7. */
-static guint8 *
+guint8 *
 build_result (guint64  id,
               gsize   *size)
 {
@@ -100,7 +100,7 @@ send_result (Fake    *self,
 }
 
 /* A result of @size bytes that lies in @fd. */
-static void
+void
 send_large (Fake             *self,
             AiopoolTransport  transport,
             guint64           segment_id,
@@ -120,7 +120,7 @@ send_large (Fake             *self,
   write_all (self, frame, aiopool_message_result_size (&message), fd);
 }
 
-static int
+int
 new_memfd (gsize size,
            int   seals)
 {
@@ -145,7 +145,7 @@ next_frame (Fake         *self,
   return TRUE;
 }
 
-static gboolean
+gboolean
 next_task (Fake *self)
 {
   AiopoolFrame frame;
@@ -510,13 +510,6 @@ do_serve (Fake       *self,
   exit (0);
 }
 
-typedef struct
-{
-  const char *name;
-  void      (*act) (Fake       *self,
-                    const char *argument);
-} Step;
-
 static const Step steps[] = {
   { "hello", do_hello }, { "task", do_task }, { "start", do_start }, { "result", do_result },
   { "frame", do_frame }, { "zeros", do_zeros }, { "ones", do_ones }, { "length", do_length },
@@ -525,8 +518,25 @@ static const Step steps[] = {
   { "outbox", do_outbox }, { "lie", do_lie }, { "progress", do_progress }, { "emit", do_emit },
   { "control", do_control }, { "control-garbage", do_control_garbage }, { "close", do_close },
   { "exit", do_exit }, { "kill", do_kill }, { "serve", do_serve },
-  { "log", do_log }, { "log-flood", do_log_flood },
+  { "log", do_log }, { "log-flood", do_log_flood }, { NULL, NULL },
 };
+
+static gboolean
+find_step (const Step  *list,
+           Fake        *self,
+           const char  *name,
+           const char  *argument)
+{
+  for (guint i = 0; list[i].name != NULL; i++)
+    {
+      if (g_str_equal (list[i].name, name))
+        {
+          list[i].act (self, argument);
+          return TRUE;
+        }
+    }
+  return FALSE;
+}
 
 static void
 do_step (Fake       *self,
@@ -534,15 +544,9 @@ do_step (Fake       *self,
 {
   g_auto (GStrv) parts = g_strsplit (word, "=", 2);
 
-  for (guint i = 0; i < G_N_ELEMENTS (steps); i++)
-    {
-      if (g_str_equal (steps[i].name, parts[0]))
-        {
-          steps[i].act (self, parts[1]);
-          return;
-        }
-    }
-  g_error ("no step '%s'", word);
+  if (!find_step (steps, self, parts[0], parts[1]) &&
+      !find_step (hostile_steps, self, parts[0], parts[1]))
+    g_error ("no step '%s'", word);
 }
 
 static gboolean
@@ -563,6 +567,7 @@ main (int   argc,
 
   if (variable == NULL || argc < 2)
     return 2;
+  self.flag = argv[1];
   self.nonce = g_ascii_strtoull (strchr (variable, ':') + 1, NULL, 16);
   self.reader = aiopool_reader_new (AIOPOOL_FD_DATA);
   self.page = aiopool_status_page_open (AIOPOOL_FD_STATUS, NULL);
