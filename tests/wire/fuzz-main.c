@@ -14,19 +14,13 @@
  * Runs the target on every file of the directory, and then on COUNT mutations of them, which depend
  * on the seed alone, so that what failed fails again.
  *
- * With libFuzzer, which looks for new ways by itself, it takes this file's place. By hand, from the
- * top of the source tree, with a build directory of any kind for the generated headers:
- *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -DAIOPOOL_COMPILATION
- *     -DG_LOG_DOMAIN='"aiopool"' -I. -IBUILD -IBUILD/aiopool
- *     tests/wire/fuzz-message.c tests/wire/samples.c aiopool/base/[a-z]*.c aiopool/wire/[a-z]*.c
- *     $(pkg-config --cflags --libs gio-unix-2.0) -o fuzz-message
- *   mkdir -p new && ./fuzz-message -max_len=4096 new tests/wire/corpus/message
- */
+ * With libFuzzer (the option "fuzzing"), which looks for new ways by itself, it is not needed. */
 
 #define DEFAULT_COUNT 20000
 #define DEFAULT_SEED  G_GUINT64_CONSTANT (0x9e3779b97f4a7c15)
 #define MAX_SIZE      4096
+
+int LLVMFuzzerInitialize (int *argc, char ***argv) __attribute__ ((weak));
 
 static guint64 state; /* of next_random(); never 0 */
 
@@ -187,6 +181,8 @@ main (int   argc,
   printf ("%u files, %" G_GUINT64_FORMAT " mutations, seed %" G_GUINT64_FORMAT "\n", seeds->len,
           count, state);
   fflush (stdout);
+  if (LLVMFuzzerInitialize != NULL)
+    LLVMFuzzerInitialize (&argc, &argv);
 
   for (guint i = 0; i < seeds->len; i++)
     {
