@@ -36,3 +36,9 @@ G_DEFINE_ENUM_TYPE (AiopoolFormat, aiopool_format,
                     G_DEFINE_ENUM_VALUE (AIOPOOL_FORMAT_RAW, "raw"),
                     G_DEFINE_ENUM_VALUE (AIOPOOL_FORMAT_JSON, "json"),
                     G_DEFINE_ENUM_VALUE (AIOPOOL_FORMAT_PICKLE, "pickle"))
+
+G_DEFINE_ENUM_TYPE (AiopoolSchedulingClass, aiopool_scheduling_class,
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_SCHEDULING_CLASS_INHERIT, "inherit"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_SCHEDULING_CLASS_NORMAL, "normal"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_SCHEDULING_CLASS_BATCH, "batch"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_SCHEDULING_CLASS_IDLE, "idle"))

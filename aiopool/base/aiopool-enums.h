@@ -119,6 +119,25 @@ typedef enum
   AIOPOOL_DEATH_BREAK
 } AiopoolDeathPolicy;
 
+/**
+ * AiopoolSchedulingClass:
+ * @AIOPOOL_SCHEDULING_CLASS_INHERIT: that of the program
+ * @AIOPOOL_SCHEDULING_CLASS_NORMAL: as any process (`SCHED_OTHER`)
+ * @AIOPOOL_SCHEDULING_CLASS_BATCH: as one that computes and waits for nobody (`SCHED_BATCH`)
+ * @AIOPOOL_SCHEDULING_CLASS_IDLE: only when nobody else wants the processor (`SCHED_IDLE`)
+ *
+ * How workers share the processors with other processes. See sched(7).
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AIOPOOL_SCHEDULING_CLASS_INHERIT,
+  AIOPOOL_SCHEDULING_CLASS_NORMAL,
+  AIOPOOL_SCHEDULING_CLASS_BATCH,
+  AIOPOOL_SCHEDULING_CLASS_IDLE
+} AiopoolSchedulingClass;
+
 #define AIOPOOL_TYPE_FUTURE_STATE (aiopool_future_state_get_type ())
 AIOPOOL_AVAILABLE_IN_0_1
 GType aiopool_future_state_get_type   (void);
@@ -143,5 +162,9 @@ GType aiopool_death_policy_get_type   (void);
 #define AIOPOOL_TYPE_FORMAT (aiopool_format_get_type ())
 AIOPOOL_AVAILABLE_IN_0_1
 GType aiopool_format_get_type         (void);
+
+#define AIOPOOL_TYPE_SCHEDULING_CLASS (aiopool_scheduling_class_get_type ())
+AIOPOOL_AVAILABLE_IN_0_1
+GType aiopool_scheduling_class_get_type (void);
 
 G_END_DECLS

@@ -77,6 +77,16 @@ own_name (void)
   return g_strdup ("aiopool-worker");
 }
 
+static void
+add_directory (GStrvBuilder *argv,
+               const char   *directory)
+{
+  g_autofree char *setting = g_strconcat ("directory=", directory, NULL);
+
+  if (directory != NULL && *directory != '\0')
+    g_strv_builder_add (argv, setting);
+}
+
 static char **
 build_argv (AiopoolLauncher *self)
 {
@@ -85,8 +95,11 @@ build_argv (AiopoolLauncher *self)
   g_autofree char *parent = g_strdup_printf ("%d", (int) getpid ());
   gboolean is_program = self->argv == NULL && self->plugins == NULL;
 
-  g_strv_builder_add_many (builder, shim, parent, is_program ? "program" : "path",
-                           self->directory != NULL ? self->directory : "", NULL);
+  g_strv_builder_add_many (builder, shim, parent, NULL);
+  add_directory (builder, self->directory);
+  aiopool_launcher_add_priorities (self, builder);
+  aiopool_launcher_add_resources (self, builder);
+  g_strv_builder_add (builder, is_program ? "program" : "path");
   if (is_program)
     {
       g_autofree char *name = own_name ();

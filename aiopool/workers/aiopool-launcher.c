@@ -22,6 +22,10 @@
  * the parent's and its last lines are kept for errors. SIGINT does nothing to a worker that serves,
  * unless it has a handler of its own: what an interrupt means is for the program to say.
  *
+ * Each worker can have limits of memory, processor time and more. They are set in the process
+ * before the worker program is executed. One that the system refuses fails the start with
+ * %AIOPOOL_POOL_ERROR_START_FAILED and a message that names it.
+ *
  * A launcher is set up in one thread and must not be changed once a pool uses it.
  *
  * Since: 0.1
@@ -46,6 +50,7 @@ aiopool_launcher_copy (AiopoolLauncher *self)
   copy->directory = g_strdup (self->directory);
   for (guint i = 0; i < self->environment->len; i++)
     g_ptr_array_add (copy->environment, g_strdup (g_ptr_array_index (self->environment, i)));
+  copy->limits = self->limits;
   copy->is_trusted = self->is_trusted;
   aiopool_launcher_freeze (copy);
   return copy;
@@ -77,6 +82,7 @@ aiopool_launcher_init (AiopoolLauncher *self)
 {
   self->environment = g_ptr_array_new_with_free_func (g_free);
   self->is_trusted = TRUE;
+  aiopool_launcher_init_limits (self);
 }
 
 /**

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "aiopool/base/aiopool-enums.h"
 #include "aiopool/base/aiopool-version-macros.h"
 
 G_BEGIN_DECLS
@@ -32,5 +33,43 @@ void             aiopool_launcher_set_trusted     (AiopoolLauncher    *self,
                                                    gboolean            trusted);
 AIOPOOL_AVAILABLE_IN_0_1
 gboolean         aiopool_launcher_get_trusted     (AiopoolLauncher    *self);
+
+/* Limits. */
+AIOPOOL_AVAILABLE_IN_0_1
+void    aiopool_launcher_set_max_memory       (AiopoolLauncher        *self,
+                                               guint64                 bytes);
+AIOPOOL_AVAILABLE_IN_0_1
+guint64 aiopool_launcher_get_max_memory       (AiopoolLauncher        *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void    aiopool_launcher_set_max_cpu_time     (AiopoolLauncher        *self,
+                                               guint                   seconds);
+AIOPOOL_AVAILABLE_IN_0_1
+guint   aiopool_launcher_get_max_cpu_time     (AiopoolLauncher        *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void    aiopool_launcher_set_max_open_files   (AiopoolLauncher        *self,
+                                               guint                   n_files);
+AIOPOOL_AVAILABLE_IN_0_1
+guint   aiopool_launcher_get_max_open_files   (AiopoolLauncher        *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void    aiopool_launcher_set_max_core_size    (AiopoolLauncher        *self,
+                                               gint64                  bytes);
+AIOPOOL_AVAILABLE_IN_0_1
+gint64  aiopool_launcher_get_max_core_size    (AiopoolLauncher        *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void    aiopool_launcher_set_nice             (AiopoolLauncher        *self,
+                                               int                     nice);
+AIOPOOL_AVAILABLE_IN_0_1
+int     aiopool_launcher_get_nice             (AiopoolLauncher        *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void    aiopool_launcher_set_scheduling_class (AiopoolLauncher        *self,
+                                               AiopoolSchedulingClass  scheduling_class);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolSchedulingClass
+        aiopool_launcher_get_scheduling_class (AiopoolLauncher        *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void    aiopool_launcher_set_oom_score_adj    (AiopoolLauncher        *self,
+                                               int                     oom_score_adj);
+AIOPOOL_AVAILABLE_IN_0_1
+int     aiopool_launcher_get_oom_score_adj    (AiopoolLauncher        *self);
 
 G_END_DECLS

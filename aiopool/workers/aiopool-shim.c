@@ -3,7 +3,7 @@
 /* The spawn shim: the first thing that runs in a new worker process. It does what must be done
  * before anything else, and in the child, and then executes the worker:
  *
- *   aiopool-shim PARENT-PID program|path DIRECTORY ARGUMENT...
+ *   aiopool-shim PARENT-PID [SETTING=VALUE...] program|path ARGUMENT...
  *
  * "program" executes the descriptor AIOPOOL_FD_PROGRAM, "path" looks ARGUMENT up. It links the C
  * library only, so that it costs little. What goes wrong is told to the parent through the data
@@ -12,6 +12,7 @@
 #include "config.h"
 
 #include "aiopool/wire/aiopool-worker-fds-private.h"
+#include "aiopool/workers/aiopool-shim-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,25 +62,6 @@ reset_signals (void)
   sigprocmask (SIG_SETMASK, &none, NULL);
 }
 
-/* A worker should go before the program that it works for when memory runs out. */
-static void
-raise_oom_score (void)
-{
-  char text[16] = { 0 };
-  int fd = open ("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
-
-  if (fd < 0)
-    return;
-  if (read (fd, text, sizeof text - 1) > 0 && atoi (text) <= 900)
-    {
-      int n = snprintf (text, sizeof text, "%d", atoi (text) + 100);
-
-      if (write (fd, text, (size_t) n) != n)
-        errno = 0;
-    }
-  close (fd);
-}
-
 /* @first: of those that are not ours. */
 static void
 close_foreign_descriptors (int first)
@@ -105,18 +87,53 @@ open_standard_descriptors (void)
     close (fd);
 }
 
+static int
+execute (int   is_program,
+         char *argv[])
+{
+  if (is_program)
+    {
+      fcntl (AIOPOOL_FD_PROGRAM, F_SETFD, FD_CLOEXEC);
+      syscall (SYS_execveat, AIOPOOL_FD_PROGRAM, "", argv, environ, AT_EMPTY_PATH);
+    }
+  else
+    execvp (argv[0], argv);
+  return refuse ("Cannot execute worker program", argv[0]);
+}
+
+/* Where the settings end. */
+static char **
+find_action (char **arguments)
+{
+  while (*arguments != NULL && strchr (*arguments, '=') != NULL)
+    arguments++;
+  return arguments;
+}
+
+static int
+refuse_setting (const char *setting)
+{
+  static const char directory[] = "directory=";
+  size_t length = strlen (directory);
+
+  return strncmp (setting, directory, length) == 0
+           ? refuse ("Cannot change to directory", setting + length)
+           : refuse ("Cannot set the limit", setting);
+}
+
 int
 main (int   argc,
       char *argv[])
 {
+  char **action = argc > 2 ? find_action (argv + 2) : NULL;
   int is_program;
 
-  if (argc < 5)
+  if (action == NULL || action[0] == NULL || action[1] == NULL)
     {
       fprintf (stderr, "aiopool-shim: this program is started by libaiopool only\n");
       return 2;
     }
-  is_program = strcmp (argv[2], "program") == 0;
+  is_program = strcmp (action[0], "program") == 0;
   prctl (PR_SET_PDEATHSIG, SIGKILL);
   if (getppid () != atoi (argv[1]))
     return 127;
@@ -124,15 +141,10 @@ main (int   argc,
   reset_signals ();
   close_foreign_descriptors (AIOPOOL_FD_PROGRAM + is_program);
   open_standard_descriptors ();
-  raise_oom_score ();
-  if (argv[3][0] != '\0' && chdir (argv[3]) != 0)
-    return refuse ("Cannot change to directory", argv[3]);
-  if (is_program)
+  for (char **setting = argv + 2; setting < action; setting++)
     {
-      fcntl (AIOPOOL_FD_PROGRAM, F_SETFD, FD_CLOEXEC);
-      syscall (SYS_execveat, AIOPOOL_FD_PROGRAM, "", argv + 4, environ, AT_EMPTY_PATH);
+      if (aiopool_shim_apply (*setting) != 0)
+        return refuse_setting (*setting);
     }
-  else
-    execvp (argv[4], argv + 4);
-  return refuse ("Cannot execute worker program", argv[4]);
+  return execute (is_program, action + 1);
 }

@@ -51,6 +51,13 @@ helper_untrusted_pool (guint max_workers)
 }
 
 AiopoolExecutor *
+helper_launcher_pool (guint            max_workers,
+                      AiopoolLauncher *launcher)
+{
+  return new_pool (max_workers, launcher, 1);
+}
+
+AiopoolExecutor *
 helper_argv_pool (guint       max_workers,
                   const char *program,
                   ...)

@@ -11,6 +11,9 @@ G_BEGIN_DECLS
 void             helper_register      (AiopoolService      *service,
                                        gpointer             user_data);
 
+/* Of those, what is about limits. See helper-confined.c. */
+void             helper_register_confined (AiopoolService  *service);
+
 /* The program: it is its own worker. */
 void             helper_begin         (int                 *argc,
                                        char              ***argv);
@@ -27,6 +30,8 @@ AiopoolExecutor *helper_pool          (guint                max_workers);
 AiopoolExecutor *helper_async_pool    (guint                max_workers,
                                        guint                tasks_per_worker);
 AiopoolExecutor *helper_untrusted_pool (guint               max_workers);
+AiopoolExecutor *helper_launcher_pool (guint                max_workers,
+                                       AiopoolLauncher     *launcher);
 AiopoolExecutor *helper_argv_pool     (guint                max_workers,
                                        const char          *program,
                                        ...) G_GNUC_NULL_TERMINATED;
