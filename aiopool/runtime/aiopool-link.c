@@ -14,7 +14,8 @@
 
 /* The link thread of a worker: it hears the parent while the main thread runs a task, in C, so that
  * no interpreter's lock keeps it from that. It takes cancels, credits and released segments from
- * the control socket, and writes finished results when a task runs on.
+ * the control socket, and writes finished results when a task runs on. In a sandbox, where the
+ * parent can only kill, it raises SIGTERM when that says so.
  *
  * Beside it the guard thread watches the parent: when that is gone, the whole process group goes
  * too, whatever it does. It does nothing else, because what is connected to a cancellable runs in
@@ -139,6 +140,9 @@ take_frame (AiopoolSession     *self,
     case AIOPOOL_FRAME_TRIM:
       aiopool_segment_store_trim (self->store);
       aiopool_session_tell_forgotten (self);
+      break;
+    case AIOPOOL_FRAME_TERMINATE:
+      kill (0, SIGTERM);
       break;
     default:
       return FALSE;

@@ -28,6 +28,7 @@ typedef enum
   AIOPOOL_FRAME_CANCEL = 32,     /* parent to worker, control */
   AIOPOOL_FRAME_CREDIT = 33,
   AIOPOOL_FRAME_TRIM = 34,
+  AIOPOOL_FRAME_TERMINATE = 35,
   AIOPOOL_FRAME_UNHEARD = 40     /* worker to parent, control */
 } AiopoolFrameType;
 

@@ -16,7 +16,7 @@ is_known (guint8 type)
 {
   return (type >= AIOPOOL_FRAME_CONFIG && type <= AIOPOOL_FRAME_TASK) ||
          (type >= AIOPOOL_FRAME_HELLO && type <= AIOPOOL_FRAME_RELEASE) ||
-         (type >= AIOPOOL_FRAME_CANCEL && type <= AIOPOOL_FRAME_TRIM) ||
+         (type >= AIOPOOL_FRAME_CANCEL && type <= AIOPOOL_FRAME_TERMINATE) ||
          type == AIOPOOL_FRAME_UNHEARD;
 }
 
