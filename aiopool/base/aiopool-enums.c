@@ -42,3 +42,13 @@ G_DEFINE_ENUM_TYPE (AiopoolSchedulingClass, aiopool_scheduling_class,
                     G_DEFINE_ENUM_VALUE (AIOPOOL_SCHEDULING_CLASS_NORMAL, "normal"),
                     G_DEFINE_ENUM_VALUE (AIOPOOL_SCHEDULING_CLASS_BATCH, "batch"),
                     G_DEFINE_ENUM_VALUE (AIOPOOL_SCHEDULING_CLASS_IDLE, "idle"))
+
+G_DEFINE_ENUM_TYPE (AiopoolSandbox, aiopool_sandbox,
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_SANDBOX_NONE, "none"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_SANDBOX_PREFER, "prefer"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_SANDBOX_REQUIRE, "require"))
+
+G_DEFINE_ENUM_TYPE (AiopoolSandboxKind, aiopool_sandbox_kind,
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_SANDBOX_KIND_NONE, "none"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_SANDBOX_KIND_BUBBLEWRAP, "bubblewrap"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_SANDBOX_KIND_FLATPAK, "flatpak"))

@@ -138,6 +138,41 @@ typedef enum
   AIOPOOL_SCHEDULING_CLASS_IDLE
 } AiopoolSchedulingClass;
 
+/**
+ * AiopoolSandbox:
+ * @AIOPOOL_SANDBOX_NONE: no sandbox
+ * @AIOPOOL_SANDBOX_PREFER: a sandbox where the system has one; otherwise a warning, once, and none
+ * @AIOPOOL_SANDBOX_REQUIRE: a sandbox; where the system has none, tasks fail with
+ *   %AIOPOOL_POOL_ERROR_SANDBOX
+ *
+ * Whether workers run in a sandbox.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AIOPOOL_SANDBOX_NONE,
+  AIOPOOL_SANDBOX_PREFER,
+  AIOPOOL_SANDBOX_REQUIRE
+} AiopoolSandbox;
+
+/**
+ * AiopoolSandboxKind:
+ * @AIOPOOL_SANDBOX_KIND_NONE: none
+ * @AIOPOOL_SANDBOX_KIND_BUBBLEWRAP: made by the program `bwrap`
+ * @AIOPOOL_SANDBOX_KIND_FLATPAK: made by the Flatpak portal, for a program in a Flatpak
+ *
+ * What makes the sandbox of workers.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AIOPOOL_SANDBOX_KIND_NONE,
+  AIOPOOL_SANDBOX_KIND_BUBBLEWRAP,
+  AIOPOOL_SANDBOX_KIND_FLATPAK
+} AiopoolSandboxKind;
+
 #define AIOPOOL_TYPE_FUTURE_STATE (aiopool_future_state_get_type ())
 AIOPOOL_AVAILABLE_IN_0_1
 GType aiopool_future_state_get_type   (void);
@@ -166,5 +201,13 @@ GType aiopool_format_get_type         (void);
 #define AIOPOOL_TYPE_SCHEDULING_CLASS (aiopool_scheduling_class_get_type ())
 AIOPOOL_AVAILABLE_IN_0_1
 GType aiopool_scheduling_class_get_type (void);
+
+#define AIOPOOL_TYPE_SANDBOX (aiopool_sandbox_get_type ())
+AIOPOOL_AVAILABLE_IN_0_1
+GType aiopool_sandbox_get_type        (void);
+
+#define AIOPOOL_TYPE_SANDBOX_KIND (aiopool_sandbox_kind_get_type ())
+AIOPOOL_AVAILABLE_IN_0_1
+GType aiopool_sandbox_kind_get_type   (void);
 
 G_END_DECLS

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "aiopool/workers/aiopool-launcher.h"
+#include "aiopool/workers/aiopool-wrapper-private.h"
 
 G_BEGIN_DECLS
 
@@ -16,6 +17,9 @@ typedef struct
   int                    oom_score_adj;    /* added to what is inherited */
 } AiopoolLaunchLimits;
 
+/* Shared by a launcher and its copies. */
+typedef struct _AiopoolSandboxChoice AiopoolSandboxChoice;
+
 /* For the files of this class only. Set up in one thread; nothing changes once it is frozen. */
 struct _AiopoolLauncher
 {
@@ -25,6 +29,9 @@ struct _AiopoolLauncher
   char               *directory;   /* (owned) (nullable) */
   GPtrArray          *environment; /* (owned): of VARIABLE=VALUE to set, VARIABLE to unset */
   AiopoolLaunchLimits limits;
+  GPtrArray          *shared;      /* (owned): of AiopoolSharedPath */
+  AiopoolSandbox      sandbox;
+  AiopoolSandboxChoice *choice;    /* (owned): guards itself */
   gboolean            is_trusted;
   gboolean            is_frozen;
 };
@@ -35,6 +42,33 @@ void aiopool_launcher_add_resources      (AiopoolLauncher *self,
                                           GStrvBuilder    *argv);
 void aiopool_launcher_add_priorities     (AiopoolLauncher *self,
                                           GStrvBuilder    *argv);
+
+/* launcher-sandbox */
+AiopoolSandboxChoice *aiopool_sandbox_choice_new (void);
+AiopoolSandboxChoice *aiopool_sandbox_choice_ref (AiopoolSandboxChoice *self);
+void     aiopool_sandbox_choice_unref    (AiopoolSandboxChoice  *self);
+void     aiopool_launcher_init_sandbox   (AiopoolLauncher       *self);
+void     aiopool_launcher_copy_sandbox   (AiopoolLauncher       *self,
+                                          AiopoolLauncher       *copy);
+gboolean aiopool_launcher_choose_sandbox (AiopoolLauncher       *self,
+                                          AiopoolSandboxKind    *kind,
+                                          const char           **program,
+                                          GError               **error);
+
+/* launcher-argv */
+gboolean aiopool_launcher_is_program     (AiopoolLauncher       *self);
+char   **aiopool_launcher_build_argv     (AiopoolLauncher       *self,
+                                          AiopoolSandboxKind     kind,
+                                          const char            *wrapper,
+                                          guint64                nonce);
+char   **aiopool_launcher_build_trial    (AiopoolSandboxKind     kind,
+                                          const char            *wrapper,
+                                          const char            *answer);
+
+/* launcher-spawn */
+gboolean aiopool_launcher_try_wrapper    (AiopoolSandboxKind     kind,
+                                          const char            *program,
+                                          GError               **error);
 
 /* launcher-properties */
 void aiopool_launcher_install_properties (GObjectClass    *object_class);

@@ -17,6 +17,8 @@ enum
   PROP_NICE,
   PROP_SCHEDULING_CLASS,
   PROP_OOM_SCORE_ADJ,
+  PROP_SANDBOX,
+  PROP_SANDBOX_KIND,
   N_PROPS
 };
 
@@ -59,6 +61,12 @@ aiopool_launcher_get_property (GObject    *object,
     case PROP_OOM_SCORE_ADJ:
       g_value_set_int (value, self->limits.oom_score_adj);
       break;
+    case PROP_SANDBOX:
+      g_value_set_enum (value, self->sandbox);
+      break;
+    case PROP_SANDBOX_KIND:
+      g_value_set_enum (value, aiopool_launcher_get_sandbox_kind (self));
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     }
@@ -100,6 +108,9 @@ aiopool_launcher_set_property (GObject      *object,
       break;
     case PROP_OOM_SCORE_ADJ:
       aiopool_launcher_set_oom_score_adj (self, g_value_get_int (value));
+      break;
+    case PROP_SANDBOX:
+      aiopool_launcher_set_sandbox (self, g_value_get_enum (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -230,6 +241,31 @@ aiopool_launcher_install_properties (GObjectClass *object_class)
   properties[PROP_OOM_SCORE_ADJ] =
     g_param_spec_int ("oom-score-adj", NULL, NULL, -2000, 2000, 100,
                       G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * AiopoolLauncher:sandbox:
+   *
+   * Whether workers run in a sandbox.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_SANDBOX] =
+    g_param_spec_enum ("sandbox", NULL, NULL, AIOPOOL_TYPE_SANDBOX, AIOPOOL_SANDBOX_NONE,
+                       G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
+
+  /**
+   * AiopoolLauncher:sandbox-kind:
+   *
+   * What makes the sandbox that workers run in.
+   *
+   * To read it may take time and is not notified of: see
+   * [method@Aiopool.Launcher.get_sandbox_kind].
+   *
+   * Since: 0.1
+   */
+  properties[PROP_SANDBOX_KIND] =
+    g_param_spec_enum ("sandbox-kind", NULL, NULL, AIOPOOL_TYPE_SANDBOX_KIND,
+                       AIOPOOL_SANDBOX_KIND_NONE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }

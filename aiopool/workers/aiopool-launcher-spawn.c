@@ -11,15 +11,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gunixinputstream.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* How a worker process is started: its arguments, environment and descriptors. No other file
- * spawns. */
+/* How a worker process is started: its environment and descriptors. No other file spawns. */
 
 /* Two for each descriptor that a worker gets (ours and GLib's copy of it), and some for others. */
 #define N_SPAWN_FDS 16
+
+#define TRIAL_ANSWER   "aiopool-sandbox-works"
+#define TRIAL_USEC     (5 * G_USEC_PER_SEC)
+#define MAX_TRIAL_TEXT 4096 /* bytes */
 
 /* FALSE in a process that was started as a worker and never became one: a program that forgot the
  * call at the start of its main would start itself again and again. The parent is told. */
@@ -56,66 +63,6 @@ own_program_fd (void)
       g_once_init_leave (&once, 1);
     }
   return fd;
-}
-
-static const char *
-worker_directory (void)
-{
-  const char *directory = g_getenv ("AIOPOOL_WORKER_DIR");
-
-  return directory != NULL && *directory != '\0' ? directory : AIOPOOL_WORKER_DIR;
-}
-
-/* The name this program was called by. */
-static char *
-own_name (void)
-{
-  g_autofree char *command_line = NULL;
-
-  if (g_file_get_contents ("/proc/self/cmdline", &command_line, NULL, NULL) && *command_line != 0)
-    return g_steal_pointer (&command_line);
-  return g_strdup ("aiopool-worker");
-}
-
-static void
-add_directory (GStrvBuilder *argv,
-               const char   *directory)
-{
-  g_autofree char *setting = g_strconcat ("directory=", directory, NULL);
-
-  if (directory != NULL && *directory != '\0')
-    g_strv_builder_add (argv, setting);
-}
-
-static char **
-build_argv (AiopoolLauncher *self)
-{
-  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
-  g_autofree char *shim = g_build_filename (worker_directory (), "aiopool-shim", NULL);
-  g_autofree char *parent = g_strdup_printf ("%d", (int) getpid ());
-  gboolean is_program = self->argv == NULL && self->plugins == NULL;
-
-  g_strv_builder_add_many (builder, shim, parent, NULL);
-  add_directory (builder, self->directory);
-  aiopool_launcher_add_priorities (self, builder);
-  aiopool_launcher_add_resources (self, builder);
-  g_strv_builder_add (builder, is_program ? "program" : "path");
-  if (is_program)
-    {
-      g_autofree char *name = own_name ();
-
-      g_strv_builder_add (builder, name);
-    }
-  else if (self->plugins != NULL)
-    {
-      g_autofree char *worker = g_build_filename (worker_directory (), "aiopool-worker", NULL);
-
-      g_strv_builder_add (builder, worker);
-      g_strv_builder_addv (builder, (const char **) self->plugins);
-    }
-  else
-    g_strv_builder_addv (builder, (const char **) self->argv);
-  return g_strv_builder_end (builder);
 }
 
 static char **
@@ -196,7 +143,7 @@ new_subprocess_launcher (AiopoolLauncher  *self,
   g_subprocess_launcher_take_fd (launcher, fds->status, AIOPOOL_FD_STATUS);
   if (parent >= 0)
     g_subprocess_launcher_take_fd (launcher, parent, AIOPOOL_FD_PARENT);
-  if (self->argv == NULL && self->plugins == NULL)
+  if (aiopool_launcher_is_program (self))
     g_subprocess_launcher_take_fd (launcher, fcntl (own_program_fd (), F_DUPFD_CLOEXEC, 3),
                                    AIOPOOL_FD_PROGRAM);
   g_subprocess_launcher_take_stderr_fd (launcher, move_up (fds->standard_error));
@@ -228,21 +175,110 @@ aiopool_launcher_check_descriptors (int      fd,
   return FALSE;
 }
 
-/* On the engine thread only: the death signal follows the thread that spawns. Takes @fds. */
+/* On the engine thread only: the death signal follows the thread that spawns. Takes @fds. @kind:
+ * (out): the sandbox that it is in. */
 GSubprocess *
-aiopool_launcher_spawn (AiopoolLauncher   *self,
-                        AiopoolLaunchFds  *fds,
-                        guint64            nonce,
-                        GError           **error)
+aiopool_launcher_spawn (AiopoolLauncher     *self,
+                        AiopoolLaunchFds    *fds,
+                        guint64              nonce,
+                        AiopoolSandboxKind  *kind,
+                        GError             **error)
 {
   g_autoptr (GSubprocessLauncher) launcher = new_subprocess_launcher (self, fds, nonce);
-  g_auto (GStrv) argv = build_argv (self);
+  g_auto (GStrv) argv = NULL;
   g_autoptr (GError) cause = NULL;
+  const char *wrapper;
   GSubprocess *process;
 
+  if (!aiopool_launcher_choose_sandbox (self, kind, &wrapper, error))
+    return NULL;
+  argv = aiopool_launcher_build_argv (self, *kind, wrapper, nonce);
   process = g_subprocess_launcher_spawnv (launcher, (const char * const *) argv, &cause);
   if (process == NULL)
     g_set_error (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_START_FAILED,
                  "Cannot start a worker: %s", cause->message);
   return process;
+}
+
+/* What comes until the answer, the end, or TRIAL_USEC. */
+static char *
+read_trial (int fd)
+{
+  gint64 end = g_get_monotonic_time () + TRIAL_USEC;
+  g_autoptr (GString) text = g_string_new (NULL);
+  struct pollfd input = { fd, POLLIN, 0 };
+  char buffer[1024];
+  gint64 left;
+  gssize n = 1;
+
+  while (n > 0 && text->len < MAX_TRIAL_TEXT && !g_str_has_suffix (text->str, TRIAL_ANSWER) &&
+         (left = end - g_get_monotonic_time ()) > 0)
+    {
+      if (poll (&input, 1, (int) (left / 1000) + 1) <= 0)
+        continue;
+      n = read (fd, buffer, sizeof buffer);
+      g_string_append_len (text, buffer, MAX (n, 0));
+    }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+/* Takes both. */
+static GSubprocess *
+spawn_trial (char   **argv,
+             int      data_fd,
+             int      error_fd,
+             GError **error)
+{
+  g_autoptr (GSubprocessLauncher) launcher =
+    g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_INHERIT_FDS);
+  int parent = open_own_pidfd ();
+
+  g_subprocess_launcher_take_fd (launcher, data_fd, AIOPOOL_FD_DATA);
+  if (parent >= 0)
+    g_subprocess_launcher_take_fd (launcher, parent, AIOPOOL_FD_PARENT);
+  g_subprocess_launcher_take_stderr_fd (launcher, error_fd);
+  return g_subprocess_launcher_spawnv (launcher, (const char * const *) argv, error);
+}
+
+/* With its group, which it leads. */
+static void
+end_trial (GSubprocess *process)
+{
+  const char *identifier = g_subprocess_get_identifier (process); /* NULL once it is reaped */
+
+  if (identifier != NULL)
+    kill (-atoi (identifier), SIGKILL);
+  g_subprocess_force_exit (process);
+}
+
+/* Whether the wrapper really makes a sandbox. Blocks, though not for ever, and needs no context.
+ * What it says and the answer come through one socket. */
+gboolean
+aiopool_launcher_try_wrapper (AiopoolSandboxKind   kind,
+                              const char          *program,
+                              GError             **error)
+{
+  g_auto (GStrv) argv = aiopool_launcher_build_trial (kind, program, TRIAL_ANSWER);
+  g_autoptr (GSubprocess) process = NULL;
+  g_autoptr (GError) cause = NULL;
+  g_autofree char *text = NULL;
+  gboolean works = FALSE;
+  int fds[2];
+
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0)
+    {
+      process = spawn_trial (argv, fds[1], fcntl (fds[1], F_DUPFD_CLOEXEC, AIOPOOL_FD_PROGRAM + 1),
+                             &cause);
+      text = process != NULL ? read_trial (fds[0]) : NULL;
+      close (fds[0]);
+    }
+  works = text != NULL && g_str_has_suffix (text, TRIAL_ANSWER);
+  if (process != NULL && !works)
+    end_trial (process);
+  if (!works)
+    g_set_error (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_SANDBOX,
+                 "There is no sandbox for workers: %s does not work: %s", program,
+                 cause != NULL ? cause->message
+                 : text != NULL && *text != '\0' ? g_strchomp (text) : "it said nothing");
+  return works;
 }

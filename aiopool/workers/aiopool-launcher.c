@@ -26,6 +26,9 @@
  * before the worker program is executed. One that the system refuses fails the start with
  * %AIOPOOL_POOL_ERROR_START_FAILED and a message that names it.
  *
+ * Workers can run in a sandbox, for what is better not trusted: see
+ * [method@Aiopool.Launcher.set_sandbox].
+ *
  * A launcher is set up in one thread and must not be changed once a pool uses it.
  *
  * Since: 0.1
@@ -51,6 +54,7 @@ aiopool_launcher_copy (AiopoolLauncher *self)
   for (guint i = 0; i < self->environment->len; i++)
     g_ptr_array_add (copy->environment, g_strdup (g_ptr_array_index (self->environment, i)));
   copy->limits = self->limits;
+  aiopool_launcher_copy_sandbox (self, copy);
   copy->is_trusted = self->is_trusted;
   aiopool_launcher_freeze (copy);
   return copy;
@@ -65,6 +69,8 @@ aiopool_launcher_finalize (GObject *object)
   g_strfreev (self->plugins);
   g_free (self->directory);
   g_ptr_array_unref (self->environment);
+  g_ptr_array_unref (self->shared);
+  aiopool_sandbox_choice_unref (self->choice);
   G_OBJECT_CLASS (aiopool_launcher_parent_class)->finalize (object);
 }
 
@@ -83,6 +89,7 @@ aiopool_launcher_init (AiopoolLauncher *self)
   self->environment = g_ptr_array_new_with_free_func (g_free);
   self->is_trusted = TRUE;
   aiopool_launcher_init_limits (self);
+  aiopool_launcher_init_sandbox (self);
 }
 
 /**

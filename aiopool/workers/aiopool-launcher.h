@@ -72,4 +72,19 @@ void    aiopool_launcher_set_oom_score_adj    (AiopoolLauncher        *self,
 AIOPOOL_AVAILABLE_IN_0_1
 int     aiopool_launcher_get_oom_score_adj    (AiopoolLauncher        *self);
 
+/* Sandbox. */
+AIOPOOL_AVAILABLE_IN_0_1
+void    aiopool_launcher_set_sandbox          (AiopoolLauncher        *self,
+                                               AiopoolSandbox          sandbox);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolSandbox
+        aiopool_launcher_get_sandbox          (AiopoolLauncher        *self);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolSandboxKind
+        aiopool_launcher_get_sandbox_kind     (AiopoolLauncher        *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void    aiopool_launcher_share_path           (AiopoolLauncher        *self,
+                                               const char             *path,
+                                               gboolean                writable);
+
 G_END_DECLS

@@ -47,6 +47,7 @@ struct _AiopoolPeer
   GMutex                 *lock;      /* (unowned: the owner's, as it) */
   AiopoolPeerLimits       limits;
   gboolean                is_trusted;
+  gboolean                is_wrapped; /* in a sandbox, so that the process is not the worker */
 
   GSubprocess            *process;   /* (owned) */
   int                     pid;
@@ -60,9 +61,9 @@ struct _AiopoolPeer
   AiopoolIntake          *intake;    /* (owned) */
   GError                 *failure;   /* (owned) (nullable): why it is being killed; engine only */
   int                     is_gone;   /* atomic: the process has ended */
+  int                     has_reported; /* atomic: said HELLO */
   AiopoolAlarm           *reap_alarm; /* (owned): to look again whether it can be reaped */
   siginfo_t               end;       /* how it ended, if it was reaped here; engine only */
-  gboolean                has_reported; /* said HELLO; engine only */
   gboolean                is_over;   /* the owner was told of the end, and may go; engine only */
   gboolean                was_killed; /* by a signal, and not for a failure; engine only */
   int                     was_told;   /* atomic: to go, or to stop a task, by this process */
@@ -99,7 +100,17 @@ set_state (AiopoolPeer       *self,
   self->state = state;
 }
 
-/* The whole group: the shim made the worker the leader of its own. Before that, the process. */
+/* Said HELLO. */
+static gboolean
+has_reported (AiopoolPeer *self)
+{
+  return g_atomic_int_get (&self->has_reported);
+}
+
+/* The whole group: the shim made the worker the leader of its own. Before that, the process.
+ *
+ * In a sandbox that is the group of what made it, which ends with any signal, and the worker with
+ * it. SIGTERM is the worker's own to raise there, once it can. */
 static void
 signal_group (AiopoolPeer *self,
               int          number)
@@ -107,7 +118,9 @@ signal_group (AiopoolPeer *self,
   if (g_atomic_int_get (&self->is_gone))
     return;
   g_debug ("worker %u (%d): signal %d", self->number, self->pid, number);
-  if (self->pid <= 0 || kill (-self->pid, number) != 0)
+  if (self->is_wrapped && number == SIGTERM && has_reported (self))
+    aiopool_control_send (self->control, AIOPOOL_FRAME_TERMINATE, 0, 0, 0);
+  else if (self->pid <= 0 || kill (-self->pid, number) != 0)
     g_subprocess_send_signal (self->process, number);
 }
 
@@ -147,7 +160,7 @@ on_alarm (gpointer owner)
   g_mutex_unlock (self->lock);
   if (is_late)
     aiopool_peer_fail (self,
-                       self->has_reported ? (int) AIOPOOL_TASK_ERROR_TIMED_OUT
+                       has_reported (self) ? (int) AIOPOOL_TASK_ERROR_TIMED_OUT
                                           : (int) AIOPOOL_POOL_ERROR_START_TIMED_OUT,
                        "A worker was not ready within %.3f seconds of its start",
                        (double) self->limits.start_timeout / G_USEC_PER_SEC);
@@ -167,8 +180,8 @@ fail (AiopoolPeer *self,
     set_state (self, AIOPOOL_WORKER_CLOSING);
   aiopool_countdown_set_start (&self->countdown, 0);
   g_mutex_unlock (self->lock);
-  self->failure = g_error_new_literal (self->has_reported ? AIOPOOL_TASK_ERROR : AIOPOOL_POOL_ERROR,
-                                       code, message);
+  self->failure = g_error_new_literal (has_reported (self) ? AIOPOOL_TASK_ERROR
+                                                           : AIOPOOL_POOL_ERROR, code, message);
   g_debug ("worker %u (%d): %s", self->number, self->pid, self->failure->message);
   aiopool_intake_ignore (self->intake);
   aiopool_intake_stop (self->intake); /* whatever it still sends until it is gone */
@@ -235,7 +248,7 @@ on_hello (gpointer                   owner,
                          "The worker did not give the word it was started with");
       return;
     }
-  self->has_reported = TRUE;
+  g_atomic_int_set (&self->has_reported, TRUE);
   g_mutex_lock (self->lock);
   is_starting = self->state == AIOPOOL_WORKER_STARTING;
   g_mutex_unlock (self->lock);
@@ -286,7 +299,9 @@ on_broken (gpointer      owner,
                      "The worker broke the protocol: %s", error->message);
 }
 
-/* The worker closed its socket. If it is not about to end it is of no use any more. */
+/* The worker closed its socket. If it is not about to end it is of no use any more. In a sandbox
+ * the end of the worker comes first and then that of the process, which still has to say how it
+ * was. */
 static void
 on_hung_up (gpointer owner)
 {
@@ -296,8 +311,11 @@ on_hung_up (gpointer owner)
   aiopool_intake_stop (self->intake);
   g_mutex_lock (self->lock);
   is_closing = self->state == AIOPOOL_WORKER_CLOSING;
+  if (!is_closing && self->is_wrapped && !g_atomic_int_get (&self->is_gone))
+    aiopool_countdown_set_end (&self->countdown, 0,
+                               g_get_monotonic_time () + self->limits.grace_period);
   g_mutex_unlock (self->lock);
-  if (!is_closing && !g_atomic_int_get (&self->is_gone))
+  if (!is_closing && !self->is_wrapped && !g_atomic_int_get (&self->is_gone))
     g_subprocess_send_signal (self->process, SIGKILL);
 }
 
@@ -336,16 +354,16 @@ on_control_frame (gpointer            owner,
       return TRUE;
     }
   aiopool_peer_fail (self,
-                     self->has_reported ? (int) AIOPOOL_TASK_ERROR_PROTOCOL
+                     has_reported (self) ? (int) AIOPOOL_TASK_ERROR_PROTOCOL
                                         : (int) AIOPOOL_POOL_ERROR_START_FAILED,
                      "The worker broke the protocol: a frame that has no place on its control "
                      "socket");
   return FALSE;
 }
 
-/* That killed it, or 0. */
+/* Of the process, or 0. */
 static int
-get_signal (AiopoolPeer *self)
+get_process_signal (AiopoolPeer *self)
 {
   if (self->end.si_pid != 0)
     return self->end.si_code == CLD_EXITED ? 0 : self->end.si_status;
@@ -370,6 +388,18 @@ get_doubt (AiopoolPeer *self)
          "status";
 }
 
+/* That killed the worker, or 0. What made its sandbox says it as a shell does. */
+static int
+get_signal (AiopoolPeer *self)
+{
+  int number = get_process_signal (self);
+
+  if (number == 0 && self->is_wrapped && get_exit_status (self) > 128 &&
+      get_exit_status (self) <= 128 + SIGRTMAX)
+    number = get_exit_status (self) - 128;
+  return number;
+}
+
 static GError *
 describe_end (AiopoolPeer *self,
               gboolean     was_starting)
@@ -390,7 +420,7 @@ describe_end (AiopoolPeer *self,
                           number == SIGKILL ? "; if nobody sent it, memory may have run out" : "");
     }
   return g_error_new (domain, code, "Worker %d ended %swith exit status %d%s", self->pid,
-                      was_starting && !self->has_reported ? "before it reported, " : "",
+                      was_starting && !has_reported (self) ? "before it reported, " : "",
                       get_exit_status (self), get_doubt (self));
 }
 
@@ -564,6 +594,7 @@ aiopool_peer_start (AiopoolLauncher         *launcher,
 {
   AiopoolPeer *self = g_new0 (AiopoolPeer, 1);
   AiopoolLaunchFds fds = { -1, -1, -1, -1 };
+  AiopoolSandboxKind kind = AIOPOOL_SANDBOX_KIND_NONE;
 
   self->ref_count = 1;
   self->number = number;
@@ -571,7 +602,7 @@ aiopool_peer_start (AiopoolLauncher         *launcher,
   self->owner = owner;
   self->lock = lock;
   self->limits = *limits;
-  self->is_trusted = aiopool_launcher_get_trusted (launcher);
+  self->is_trusted = aiopool_launcher_shares_memory (launcher);
   self->nonce = (guint64) g_random_int () << 32 | g_random_int ();
   self->data_fd = -1;
   aiopool_countdown_init (&self->countdown, on_alarm, self);
@@ -579,7 +610,8 @@ aiopool_peer_start (AiopoolLauncher         *launcher,
   if (open_all (self, &fds, error) && aiopool_launcher_check_descriptors (fds.data, error))
     {
       send_config (self);
-      self->process = aiopool_launcher_spawn (launcher, &fds, self->nonce, error);
+      self->process = aiopool_launcher_spawn (launcher, &fds, self->nonce, &kind, error);
+      self->is_wrapped = kind != AIOPOOL_SANDBOX_KIND_NONE;
     }
   else
     close_launch_fds (&fds);

@@ -5,7 +5,14 @@
  *
  *   aiopool-shim PARENT-PID [SETTING=VALUE...] program|path ARGUMENT...
  *
- * "program" executes the descriptor AIOPOOL_FD_PROGRAM, "path" looks ARGUMENT up. It links the C
+ * "program" executes the descriptor AIOPOOL_FD_PROGRAM, "path" looks ARGUMENT up. With a sandbox it
+ * comes twice, outside and inside:
+ *
+ *   aiopool-shim PARENT-PID [SETTING=VALUE...] wrap|wrap-program WRAPPER ARGUMENT...
+ *       aiopool-shim inside [SETTING=VALUE...] program|path|answer ARGUMENT...
+ *
+ * The outer one stays, see supervise(); the WRAPPER, which makes the sandbox, gets the command line
+ * of the inner one as its last arguments. "answer" only says that it is there. It links the C
  * library only, so that it costs little. What goes wrong is told to the parent through the data
  * socket. */
 
@@ -16,6 +23,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,7 +32,11 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LINGER_SECONDS 1
 
 extern char **environ;
 
@@ -101,6 +113,98 @@ execute (int   is_program,
   return refuse ("Cannot execute worker program", argv[0]);
 }
 
+static void
+on_child (int number)
+{
+}
+
+/* As a shell has it. */
+static int
+to_exit_status (int status)
+{
+  return WIFEXITED (status) ? WEXITSTATUS (status) : 128 + WTERMSIG (status);
+}
+
+/* TRUE if no child is left. */
+static int
+reap (pid_t  wrapper,
+      int   *result)
+{
+  int status;
+  pid_t pid;
+
+  while ((pid = waitpid (-1, &status, WNOHANG)) > 0)
+    {
+      if (pid == wrapper)
+        *result = to_exit_status (status);
+    }
+  return pid < 0;
+}
+
+/* Until the wrapper has ended and what it leaves, which takes a moment, has too. */
+static int
+watch (pid_t     wrapper,
+       int       has_parent,
+       sigset_t *unblocked)
+{
+  const struct timespec linger = { LINGER_SECONDS, 0 };
+  struct pollfd parent = { AIOPOOL_FD_PARENT, POLLIN, 0 };
+  int result = -1, n = 1;
+
+  while (!reap (wrapper, &result) && (result < 0 || n != 0))
+    {
+      n = ppoll (&parent, (nfds_t) has_parent, result < 0 ? NULL : &linger, unblocked);
+      if (n > 0)
+        kill (0, SIGKILL);
+    }
+  return result;
+}
+
+/* Keeps the wrapper, and is the process that the parent knows and signals. The wrapper would do as
+ * that, were it not that the one of bubblewrap may die between the start of its child and the
+ * moment when that asks to die with it: then nobody would end what is left. This process sees the
+ * end of the parent by itself, as the worker does, and ends the group, which all of them are in but
+ * for the worker; that goes with the first process of its namespace, or with its connection to the
+ * bus. And it reaps what the wrapper leaves, which would be another zombie for each worker where
+ * the system's first process does not. */
+static int
+supervise (char *argv[])
+{
+  struct sigaction action = { .sa_handler = on_child };
+  sigset_t blocked, unblocked;
+  pid_t self = getpid (), child;
+  int has_parent = fcntl (AIOPOOL_FD_PARENT, F_GETFD) >= 0;
+
+  if (has_parent)
+    prctl (PR_SET_PDEATHSIG, SIGCONT); /* not before it has ended the others */
+  prctl (PR_SET_CHILD_SUBREAPER, 1);
+  sigaction (SIGCHLD, &action, NULL);
+  sigemptyset (&blocked);
+  sigaddset (&blocked, SIGCHLD);
+  sigprocmask (SIG_BLOCK, &blocked, &unblocked);
+  child = fork ();
+  if (child < 0)
+    return refuse ("Cannot start", argv[0]);
+  if (child > 0)
+    {
+      syscall (SYS_close_range, AIOPOOL_FD_DATA, AIOPOOL_FD_PARENT - 1, 0);
+      close_foreign_descriptors (AIOPOOL_FD_PARENT + 1);
+      return watch (child, has_parent, &unblocked);
+    }
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid () != self)
+    return 127;
+  sigprocmask (SIG_SETMASK, &unblocked, NULL);
+  execv (argv[0], argv);
+  return refuse ("Cannot execute", argv[0]);
+}
+
+static int
+answer (const char *text)
+{
+  return send (AIOPOOL_FD_DATA, text, strlen (text), MSG_NOSIGNAL) < 0;
+}
+
 /* Where the settings end. */
 static char **
 find_action (char **arguments)
@@ -121,30 +225,46 @@ refuse_setting (const char *setting)
            : refuse ("Cannot set the limit", setting);
 }
 
+static int
+act (char *action[])
+{
+  const char *name = action[0];
+
+  if (strncmp (name, "wrap", 4) == 0)
+    {
+      dup2 (2, 1); /* what is not trusted gets no descriptor of the parent's */
+      return supervise (action + 1);
+    }
+  if (strcmp (name, "answer") == 0)
+    return answer (action[1]);
+  return execute (strcmp (name, "program") == 0, action + 1);
+}
+
 int
 main (int   argc,
       char *argv[])
 {
   char **action = argc > 2 ? find_action (argv + 2) : NULL;
-  int is_program;
+  int is_inside, has_program;
 
   if (action == NULL || action[0] == NULL || action[1] == NULL)
     {
       fprintf (stderr, "aiopool-shim: this program is started by libaiopool only\n");
       return 2;
     }
-  is_program = strcmp (action[0], "program") == 0;
+  is_inside = strcmp (argv[1], "inside") == 0;
+  has_program = strstr (action[0], "program") != NULL;
   prctl (PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid () != atoi (argv[1]))
+  if (!is_inside && getppid () != atoi (argv[1]))
     return 127;
   setsid ();
   reset_signals ();
-  close_foreign_descriptors (AIOPOOL_FD_PROGRAM + is_program);
+  close_foreign_descriptors (AIOPOOL_FD_PROGRAM + has_program);
   open_standard_descriptors ();
   for (char **setting = argv + 2; setting < action; setting++)
     {
       if (aiopool_shim_apply (*setting) != 0)
         return refuse_setting (*setting);
     }
-  return execute (is_program, action + 1);
+  return act (action);
 }
