@@ -178,6 +178,9 @@ aiopool_worker_get_id (AiopoolWorker *self)
  *
  * Gets the process id.
  *
+ * For a worker in a sandbox it is that of the process which keeps the sandbox: a signal to it ends
+ * the worker.
+ *
  * Returns: a process id; it may belong to another process once the worker is dead
  *
  * Since: 0.1

@@ -342,6 +342,24 @@ const tests = {
         assert(other.launcher === launcher, 'another launcher');
     },
 
+    'a-launcher-has-limits-and-a-sandbox'() {
+        const launcher = Aiopool.Launcher.new_for_plugins([PLUGIN]);
+        launcher.maxCoreSize = 0;
+        launcher.set_nice(1);
+        launcher.set_scheduling_class(Aiopool.SchedulingClass.BATCH);
+        launcher.sandbox = Aiopool.Sandbox.REQUIRE;
+        launcher.share_path('/etc/passwd', false);
+        assertEqual([launcher.get_max_core_size(), launcher.nice], [0, 1]);
+        assertEqual(launcher.schedulingClass, Aiopool.SchedulingClass.BATCH);
+        const other = Aiopool.Pool.new_with_launcher(1, launcher);
+        if (launcher.get_sandbox_kind() === Aiopool.SandboxKind.NONE) {
+            assertThrows(Aiopool.PoolError, Aiopool.PoolError.SANDBOX,
+                () => other.run(newTask('echo'), null));
+        } else {
+            assertEqual(other.run(newTask('echo', '(i)', [7]), null).deepUnpack(), [7]);
+        }
+    },
+
     async 'the-workers-are-a-list-model'() {
         const other = newPool(1);
         const changed = emitted(other.get_workers(), 'items-changed');

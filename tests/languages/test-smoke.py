@@ -342,6 +342,22 @@ class SmokeTest(unittest.TestCase):
         self.assertEqual((pool.props.idle_timeout, pool.props.n_pending), (5.0, 0))
         self.assertIs(pool.props.launcher, launcher)
 
+    def test_a_launcher_has_limits_and_a_sandbox(self):
+        launcher = Aiopool.Launcher.new_for_plugins([PLUGIN])
+        launcher.props.max_core_size = 0
+        launcher.set_nice(1)
+        launcher.set_scheduling_class(Aiopool.SchedulingClass.BATCH)
+        launcher.props.sandbox = Aiopool.Sandbox.REQUIRE
+        launcher.share_path("/etc/passwd", False)
+        self.assertEqual((launcher.get_max_core_size(), launcher.props.nice), (0, 1))
+        self.assertEqual(launcher.props.scheduling_class, Aiopool.SchedulingClass.BATCH)
+        pool = Aiopool.Pool.new_with_launcher(1, launcher)
+        if launcher.get_sandbox_kind() == Aiopool.SandboxKind.NONE:
+            self.assert_run_fails(Aiopool.pool_error_quark(), Aiopool.PoolError.SANDBOX, "echo",
+                                  pool)
+        else:
+            self.assertEqual(pool.run(new_task("echo", "(i)", (7,)), None).unpack(), (7,))
+
     def test_the_workers_are_a_list_model(self):
         pool = Aiopool.Pool.new_with_launcher(1, Aiopool.Launcher.new_for_plugins([PLUGIN]))
         loop = Loop()

@@ -481,6 +481,26 @@ void test_vala_plugin () throws Error {
     assert_true (error is IOError.INVALID_ARGUMENT);
 }
 
+void test_launcher () throws Error {
+    var launcher = new Aiopool.Launcher.for_plugins ({ c_plugin });
+    launcher.max_core_size = 0;
+    launcher.nice = 1;
+    launcher.scheduling_class = Aiopool.SchedulingClass.BATCH;
+    launcher.sandbox = Aiopool.Sandbox.REQUIRE;
+    launcher.share_path ("/etc/passwd", false);
+    assert_cmpint (launcher.get_nice (), CompareOperator.EQ, 1);
+    assert_true (launcher.get_max_core_size () == 0);
+    assert_true (launcher.get_scheduling_class () == Aiopool.SchedulingClass.BATCH);
+
+    var other = new Aiopool.Pool.with_launcher (1, launcher);
+    Error? error;
+    var result = try_run (other, new_task ("echo", new Variant ("(i)", 7)), out error);
+    if (launcher.get_sandbox_kind () == Aiopool.SandboxKind.NONE)
+        assert_true (error is Aiopool.PoolError.SANDBOX);
+    else
+        assert_true (result.equal (new Variant ("(i)", 7)));
+}
+
 delegate void Claim () throws Error;
 
 void add_test (string name, owned Claim test) {
@@ -520,6 +540,7 @@ int main (string[] args) {
     add_test ("bytes-keep-their-format", test_bytes);
     add_test ("a-task-has-properties", test_task_properties);
     add_test ("a-pool-has-properties", test_pool_properties);
+    add_test ("a-launcher-has-limits-and-a-sandbox", test_launcher);
     add_test ("the-workers-are-a-list-model", test_workers);
     add_test ("shutdown-async-finishes-the-tasks", test_shutdown);
     add_test ("a-promise-makes-a-future", test_promise);

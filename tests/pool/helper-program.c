@@ -59,8 +59,8 @@ has_marker (const char *pid)
 }
 
 /* A process that inherited our environment, or 0. */
-static int
-find_offspring (void)
+int
+helper_find_offspring (void)
 {
   g_autoptr (GDir) dir = g_dir_open ("/proc", 0, NULL);
   const char *name;
@@ -106,15 +106,15 @@ expect_clean (void)
 {
   gint64 end = g_get_monotonic_time () + LEFT_SECONDS * G_USEC_PER_SEC;
 
-  while ((!is_clean () || find_offspring () != 0) && g_get_monotonic_time () < end)
+  while ((!is_clean () || helper_find_offspring () != 0) && g_get_monotonic_time () < end)
     g_usleep (1000);
   if (has_child ())
     {
       describe_children ();
       g_error ("%s left a child process", current);
     }
-  if (find_offspring () != 0)
-    g_error ("%s left process %d", current, find_offspring ());
+  if (helper_find_offspring () != 0)
+    g_error ("%s left process %d", current, helper_find_offspring ());
   if (count_descriptors () > n_descriptors)
     g_error ("%s left %d descriptors", current, count_descriptors () - n_descriptors);
 }

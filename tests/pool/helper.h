@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 void             helper_register      (AiopoolService      *service,
                                        gpointer             user_data);
 
-/* Of those, what is about limits. See helper-confined.c. */
+/* Of those, what is about limits and sandboxes. See helper-confined.c. */
 void             helper_register_confined (AiopoolService  *service);
 
 /* The program: it is its own worker. */
@@ -32,6 +32,12 @@ AiopoolExecutor *helper_async_pool    (guint                max_workers,
 AiopoolExecutor *helper_untrusted_pool (guint               max_workers);
 AiopoolExecutor *helper_launcher_pool (guint                max_workers,
                                        AiopoolLauncher     *launcher);
+AiopoolExecutor *helper_sandbox_pool  (guint                max_workers);
+AiopoolLauncher *helper_sandbox_launcher (void);
+gboolean         helper_has_sandbox   (void);
+gboolean         helper_can_limit_memory (void);
+void             helper_add_sandboxed (const char          *path,
+                                       GTestFunc            function);
 AiopoolExecutor *helper_argv_pool     (guint                max_workers,
                                        const char          *program,
                                        ...) G_GNUC_NULL_TERMINATED;
@@ -117,6 +123,7 @@ guint           *helper_marks_count   (const char          *path,
 /* What is here: processes that this program started, their offspring, and its own threads. */
 gboolean         helper_is_alive      (int                  pid);
 void             helper_await_end     (int                  pid);
+int              helper_find_offspring (void);
 void             helper_await_sleep   (int                  tid);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HelperGate, helper_gate_free)
