@@ -71,10 +71,20 @@ has_file (const char *dir,
   return g_file_test (path, G_FILE_TEST_IS_REGULAR);
 }
 
+/* Whether one can be made is tried. */
+static gboolean
+has_sandbox (void)
+{
+  g_autoptr (AiopoolLauncher) launcher = aiopool_launcher_new ();
+
+  aiopool_launcher_set_sandbox (launcher, AIOPOOL_SANDBOX_REQUIRE);
+  return aiopool_launcher_get_sandbox_kind (launcher) != AIOPOOL_SANDBOX_KIND_NONE;
+}
+
 static const Feature *
 get_features (gsize *n_features)
 {
-  static Feature features[5];
+  static Feature features[6];
   gsize n = 0;
 
   features[n++] = (Feature) { "stock-worker", has_file (cli_get_worker_dir (), "aiopool-worker") };
@@ -82,6 +92,7 @@ get_features (gsize *n_features)
   features[n++] = (Feature) { "pidfd", has_pidfd () };
   features[n++] = (Feature) { "memfd-seals", has_sealed_memfd () };
   features[n++] = (Feature) { "close-range", has_close_range () };
+  features[n++] = (Feature) { "sandbox", has_sandbox () };
   g_assert (n == G_N_ELEMENTS (features));
   *n_features = n;
   return features;

@@ -236,6 +236,7 @@ class Info(CliTest):
         self.assertGreaterEqual(found["processors"], 1)
         self.assertTrue(found["features"]["stock-plugin"])
         self.assertTrue(found["features"]["stock-worker"])
+        self.assertIsInstance(found["features"]["sandbox"], bool)
 
     def test_text_and_version(self):
         [version] = self.lines("--version")
