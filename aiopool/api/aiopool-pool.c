@@ -172,12 +172,16 @@ aiopool_pool_constructed (GObject *object)
   self->log = aiopool_pool_log_new (object, self->scheduler);
 }
 
+/* The scheduler is left in place until it has been abandoned: who is told something meanwhile may
+ * look at it. */
 static void
 aiopool_pool_dispose (GObject *object)
 {
   AiopoolPool *self = AIOPOOL_POOL (object);
 
-  g_clear_pointer (&self->scheduler, aiopool_scheduler_abandon);
+  if (self->scheduler != NULL)
+    aiopool_scheduler_abandon (self->scheduler);
+  self->scheduler = NULL;
   g_clear_pointer (&self->view, aiopool_pool_view_unref);
   g_clear_pointer (&self->log, aiopool_pool_log_unref);
   G_OBJECT_CLASS (aiopool_pool_parent_class)->dispose (object);

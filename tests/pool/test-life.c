@@ -594,6 +594,26 @@ test_a_join_of_a_pool_that_is_dropped_ends (void)
   g_assert_cmpint (aiopool_future_get_state (future), !=, AIOPOOL_FUTURE_DONE);
 }
 
+/* And in the very moment in which the join is over. */
+static void
+test_a_pool_is_dropped_as_its_last_worker_goes (void)
+{
+  gint64 end = g_get_monotonic_time () + (gint64) (HELPER_LONG * G_USEC_PER_SEC);
+
+  for (guint i = 0; i < 150; i++)
+    {
+      AiopoolExecutor *pool = new_pool (1, NULL);
+      g_autoptr (AiopoolFuture) future = NULL;
+
+      g_assert_cmpuint (helper_run_echo (pool, i), ==, i);
+      future = AIOPOOL_EXECUTOR_GET_CLASS (pool)->begin_join (pool);
+      while (aiopool_pool_get_n_workers (AIOPOOL_POOL (pool)) > 0)
+        g_assert_cmpint (g_get_monotonic_time (), <, end);
+      g_object_unref (pool);
+      helper_wait (future);
+    }
+}
+
 static void
 test_test_tries_the_configuration (void)
 {
@@ -737,6 +757,8 @@ main (int   argc,
   helper_add ("/pool/life/join-cancelled", test_a_join_that_is_cancelled_leaves_the_tasks_alone);
   helper_add ("/pool/life/join-async", test_join_async);
   helper_add ("/pool/life/join-of-a-dropped-pool", test_a_join_of_a_pool_that_is_dropped_ends);
+  helper_add ("/pool/life/dropped-as-the-last-worker-goes",
+              test_a_pool_is_dropped_as_its_last_worker_goes);
   helper_add ("/pool/life/test", test_test_tries_the_configuration);
   helper_add ("/pool/life/test-tells", test_test_tells_what_is_wrong);
   helper_add ("/pool/life/test-async", test_test_async);
