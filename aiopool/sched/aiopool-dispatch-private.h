@@ -156,6 +156,9 @@ void     aiopool_timeouts_check            (AiopoolScheduler      *self,
 void     aiopool_pump_peer                 (AiopoolScheduler      *self,
                                             AiopoolPeer           *peer,
                                             AiopoolReport         *report);
+void     aiopool_pump_go_on                (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer,
+                                            AiopoolReport         *report);
 void     aiopool_pump_all                  (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
 void     aiopool_pump_relieve              (AiopoolScheduler      *self,

@@ -258,7 +258,7 @@ on_writable (gpointer     owner,
   AiopoolReport report = { NULL };
 
   aiopool_scheduler_lock (self);
-  aiopool_pump_peer (self, peer, &report);
+  aiopool_pump_go_on (self, peer, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   aiopool_scheduler_unref (self);
 }

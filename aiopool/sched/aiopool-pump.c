@@ -268,17 +268,28 @@ watch_load (AiopoolScheduler *self,
   aiopool_dispatch_wake_at (self, self->relief_at);
 }
 
+/* Writes what waits, whatever the state: a hook goes to a worker that has no tasks yet, or no more.
+ * On the engine thread, or for a worker that is open. */
 void
-aiopool_pump_peer (AiopoolScheduler *self,
-                   AiopoolPeer      *peer,
-                   AiopoolReport    *report)
+aiopool_pump_go_on (AiopoolScheduler *self,
+                    AiopoolPeer      *peer,
+                    AiopoolReport    *report)
 {
-  if (!is_open (peer) || !aiopool_peer_begin_pump (peer))
+  if (!aiopool_peer_begin_pump (peer))
     return;
   aiopool_peer_ref (peer);
   go_on (self, peer, TRUE, report);
   watch_load (self, peer);
   aiopool_peer_unref (peer);
+}
+
+void
+aiopool_pump_peer (AiopoolScheduler *self,
+                   AiopoolPeer      *peer,
+                   AiopoolReport    *report)
+{
+  if (is_open (peer))
+    aiopool_pump_go_on (self, peer, report);
 }
 
 /* For when orders went back to the queue. */

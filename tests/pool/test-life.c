@@ -208,6 +208,54 @@ test_a_hook_with_a_large_argument (void)
   g_assert_false (aiopool_pool_get_is_broken (AIOPOOL_POOL (pool)));
 }
 
+static AiopoolTask *
+task_with_large_keywords (void)
+{
+  gsize size = 3 * 1024 * 1024;
+  g_autofree guint8 *zeros = g_malloc0 (size);
+  AiopoolTask *task = helper_task ("echo", NULL);
+  GVariantDict keywords;
+
+  g_variant_dict_init (&keywords, NULL);
+  g_variant_dict_insert_value (&keywords, "zeros",
+                               g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, zeros, size, 1));
+  aiopool_task_set_keywords (task, g_variant_dict_end (&keywords));
+  return task;
+}
+
+/* Keywords go through the stream, which has no room for so many at once. */
+static void
+test_a_hook_with_large_keywords (void)
+{
+  g_autoptr (AiopoolTask) hook = task_with_large_keywords ();
+  g_autoptr (AiopoolExecutor) pool = new_pool (1, "initializer", hook, "finalizer", hook, NULL);
+
+  g_assert_cmpuint (helper_run_echo (pool, 7), ==, 7);
+  join (pool);
+  g_assert_true (aiopool_executor_check (pool, NULL));
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
+/* The finalizer is written behind the rest of a task that was taken back half written. */
+static void
+test_a_finalizer_behind_half_a_task (void)
+{
+  g_autoptr (AiopoolTask) finalizer = helper_task ("echo", NULL);
+  g_autoptr (AiopoolExecutor) pool = new_pool (1, "finalizer", finalizer, NULL);
+  g_autoptr (HelperGate) gate = helper_gate_new ();
+  g_autoptr (AiopoolFuture) large = NULL;
+  g_autoptr (AiopoolFuture) joined = NULL;
+
+  helper_gate_occupy (gate, pool);
+  large = helper_submit_task (pool, task_with_large_keywords ());
+  g_assert_true (aiopool_future_cancel (large, AIOPOOL_CANCEL_PENDING));
+  joined = AIOPOOL_EXECUTOR_GET_CLASS (pool)->begin_join (pool);
+  helper_gate_open (gate);
+  helper_wait (joined);
+  g_assert_true (aiopool_executor_check (pool, NULL));
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 typedef struct
 {
   const char *function;
@@ -738,6 +786,8 @@ main (int   argc,
   helper_add ("/pool/life/minimum-stays", test_the_minimum_stays);
   helper_add ("/pool/life/hooks-once-per-worker", test_each_worker_runs_the_hooks_once);
   helper_add ("/pool/life/hook-with-a-large-argument", test_a_hook_with_a_large_argument);
+  helper_add ("/pool/life/hook-with-large-keywords", test_a_hook_with_large_keywords);
+  helper_add ("/pool/life/finalizer-behind-half-a-task", test_a_finalizer_behind_half_a_task);
   helper_add ("/pool/life/initializer-fails", test_an_initializer_that_fails_breaks_the_pool);
   helper_add ("/pool/life/initializer-hangs", test_an_initializer_that_hangs);
   helper_add ("/pool/life/initializer-is-killed",
