@@ -17,7 +17,7 @@
  * what may never come. So it is when several in a row are killed before they report, or end before
  * they start a task. When the budget for such workers is spent, the pool is broken. */
 
-#define COPY_USEC        1000 /* until a copy that goes on may be over */
+#define WRITE_USEC       1000 /* until a copy or a write that goes on may be over */
 #define TRIM_USEC        (5 * G_USEC_PER_SEC)
 #define FIRST_PAUSE_USEC 50000
 #define MAX_PAUSE_USEC   (5 * G_USEC_PER_SEC)
@@ -233,16 +233,25 @@ aiopool_crew_is_free (AiopoolPeer *peer)
          aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (peer)) == 0;
 }
 
-/* Asks a worker without a task to go, after its finalizer. One whose argument is still being copied
- * for a task that was taken back is seen to later. */
+/* Whether a thread writes to it outside the lock, or copies an argument of a task that was taken
+ * back: a finalizer cannot be added now. */
+static gboolean
+is_being_written (AiopoolPeer *peer)
+{
+  return aiopool_peer_is_pumping (peer) ||
+         !aiopool_outbound_can_add (aiopool_peer_get_outbound (peer));
+}
+
+/* Asks a worker without a task to go, after its finalizer. One that is still being written to is
+ * seen to later. */
 void
 aiopool_crew_retire (AiopoolScheduler *self,
                      AiopoolPeer      *peer)
 {
   gboolean is_idle = aiopool_crew_is_free (peer);
 
-  if (is_idle && !aiopool_outbound_can_add (aiopool_peer_get_outbound (peer)))
-    look_again_at (self, g_get_monotonic_time () + COPY_USEC);
+  if (is_idle && is_being_written (peer))
+    look_again_at (self, g_get_monotonic_time () + WRITE_USEC);
   else if (aiopool_peer_retire (peer) && !(is_idle && aiopool_hooks_finalize (self, peer)))
     aiopool_peer_hang_up (peer);
 }

@@ -56,6 +56,7 @@ AiopoolWorkerState  aiopool_peer_get_state     (AiopoolPeer             *self);
 void                aiopool_peer_set_busy      (AiopoolPeer             *self,
                                                 gboolean                 is_busy);
 gboolean            aiopool_peer_begin_pump    (AiopoolPeer             *self);
+gboolean            aiopool_peer_is_pumping    (AiopoolPeer             *self);
 gboolean            aiopool_peer_end_pump      (AiopoolPeer             *self);
 gboolean            aiopool_peer_set_ready     (AiopoolPeer             *self);
 gboolean            aiopool_peer_retire        (AiopoolPeer             *self);

@@ -715,6 +715,13 @@ aiopool_peer_begin_pump (AiopoolPeer *self)
   return TRUE;
 }
 
+/* Whether a thread may be in the outbound's flush. */
+gboolean
+aiopool_peer_is_pumping (AiopoolPeer *self)
+{
+  return self->is_pumping;
+}
+
 /* FALSE if it has to go round again. */
 gboolean
 aiopool_peer_end_pump (AiopoolPeer *self)
