@@ -19,6 +19,7 @@
 
 #define WRITE_USEC       1000 /* until a copy or a write that goes on may be over */
 #define TRIM_USEC        (5 * G_USEC_PER_SEC)
+#define STAND_BY_USEC    G_USEC_PER_SEC
 #define FIRST_PAUSE_USEC 50000
 #define MAX_PAUSE_USEC   (5 * G_USEC_PER_SEC)
 #define MAX_EARLY_ENDS   5
@@ -269,7 +270,8 @@ aiopool_crew_watch_idle (AiopoolScheduler *self,
     look_again_at (self, since + TRIM_USEC);
 }
 
-/* Whether @peer, which is idle, is to go though nobody waits for its end. */
+/* Whether @peer, which is idle, is to go though nobody waits for its end. While tasks wait none is
+ * idle for want of them: it stands by for the place of another one, and would be replaced. */
 static gboolean
 has_served (AiopoolScheduler *self,
             AiopoolPeer      *peer,
@@ -277,7 +279,23 @@ has_served (AiopoolScheduler *self,
             gint64            now)
 {
   return aiopool_crew_is_spent (self, peer) ||
-         (retire_at <= now && aiopool_crew_count_alive (self) > self->limits.min_workers);
+         (retire_at <= now && self->queue.n_orders == 0 &&
+          aiopool_crew_count_alive (self) > self->limits.min_workers);
+}
+
+/* When to see next whether an idle worker that stays is to go: at @retire_at, or, if it stands by,
+ * now and then, for it may be that nobody gives it a task. */
+static void
+look_again_whether_idle (AiopoolScheduler *self,
+                         gint64            retire_at,
+                         gint64            now)
+{
+  if (retire_at == G_MAXINT64)
+    return;
+  if (retire_at > now)
+    look_again_at (self, retire_at);
+  else if (self->queue.n_orders > 0)
+    look_again_at (self, now + STAND_BY_USEC);
 }
 
 /* Asks workers to go that have been idle for the idle timeout, gives back memory that was kept for
@@ -302,8 +320,7 @@ aiopool_crew_care_for_idle (AiopoolScheduler *self,
         aiopool_peer_trim (peer);
       else if (aiopool_peer_has_memory (peer))
         look_again_at (self, since + TRIM_USEC);
-      if (retire_at > now && retire_at != G_MAXINT64)
-        look_again_at (self, retire_at);
+      look_again_whether_idle (self, retire_at, now);
     }
 }
 

@@ -107,6 +107,47 @@ test_the_next_worker_starts_before_the_old_one_is_gone (void)
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
+static void
+on_worker_added (GListModel *workers,
+                 guint       position,
+                 guint       n_removed,
+                 guint       n_added,
+                 gpointer    user_data)
+{
+  for (guint i = position; i < position + n_added; i++)
+    {
+      g_autoptr (AiopoolWorker) worker = g_list_model_get_item (workers, i);
+
+      *(guint *) user_data = aiopool_worker_get_id (worker);
+    }
+}
+
+/* One that stands by is not idle, though it has nothing to do. */
+static void
+test_the_next_worker_stays_while_tasks_wait (void)
+{
+  g_autoptr (AiopoolExecutor) pool = new_pool (1, "max-tasks-per-worker", 1, "idle-timeout", 0.0,
+                                               NULL);
+  g_autoptr (HelperGate) gate = helper_gate_new ();
+  g_autoptr (AiopoolFuture) next = NULL;
+  guint highest = 0;
+  gint64 end;
+
+  g_signal_connect (aiopool_pool_get_workers (AIOPOOL_POOL (pool)), "items-changed",
+                    G_CALLBACK (on_worker_added), &highest);
+  helper_gate_occupy (gate, pool);
+  next = helper_submit (pool, "echo", "(u)", 1u);
+  await_idle (pool, 1);
+  end = g_get_monotonic_time () + G_USEC_PER_SEC / 4;
+  while (g_get_monotonic_time () < end)
+    g_main_context_iteration (NULL, FALSE);
+  g_assert_cmpuint (highest, ==, 2);
+  g_assert_true (aiopool_future_cancel (next, AIOPOOL_CANCEL_PENDING));
+  await_idle (pool, 0);
+  helper_gate_open (gate);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 /* No more tasks run at once than max-workers, though there are more processes for a moment. */
 static void
 test_no_more_run_than_may (void)
@@ -781,6 +822,7 @@ main (int   argc,
                    GUINT_TO_POINTER (3));
   helper_add ("/pool/life/next-worker-starts-early",
               test_the_next_worker_starts_before_the_old_one_is_gone);
+  helper_add ("/pool/life/next-worker-stays", test_the_next_worker_stays_while_tasks_wait);
   helper_add ("/pool/life/no-more-run-than-may", test_no_more_run_than_may);
   helper_add ("/pool/life/spawn-workers-is-clamped", test_spawn_workers_is_clamped);
   helper_add ("/pool/life/minimum-stays", test_the_minimum_stays);
