@@ -14,8 +14,9 @@
  *
  * When one cannot be started, others go on and it is tried again later, each time after twice the
  * pause; when there is no other, every waiting task fails with the reason, rather than wait for
- * what may never come. So it is when several in a row are killed before they report, or end before
- * they start a task. When the budget for such workers is spent, the pool is broken. */
+ * what may never come, and only for the minimum it is tried again. So it is when several in a row
+ * are killed before they report, or end before they start a task. When the budget for such workers
+ * is spent, the pool is broken. */
 
 #define WRITE_USEC       1000 /* until a copy or a write that goes on may be over */
 #define TRIM_USEC        (5 * G_USEC_PER_SEC)
@@ -389,13 +390,16 @@ aiopool_crew_start_failed (AiopoolScheduler *self,
            why->message);
   if (spend_budget (self, why, report))
     return;
-  if (aiopool_crew_count_alive (self) == 0)
+  if (aiopool_crew_count_alive (self) > 0)
     {
-      fail_queue (self, why, last_lines, report);
-      self->n_failed_starts = 0;
+      pause_after (self, self->n_failed_starts);
+      return;
     }
-  else
+  fail_queue (self, why, last_lines, report);
+  if (is_below_minimum (self, 0))
     pause_after (self, self->n_failed_starts);
+  else
+    self->n_failed_starts = 0;
 }
 
 /* A worker was killed before it reported, or had tasks and ended before it started any of them:
@@ -418,8 +422,9 @@ aiopool_crew_ended_early (AiopoolScheduler *self,
                            "%u workers in a row ended before they started a task: %s",
                            self->n_early_ends, why->message);
       fail_queue (self, error, last_lines, report);
-      self->n_early_ends = 0;
+      if (!is_below_minimum (self, 0))
+        self->n_early_ends = 0;
     }
-  else if (self->n_early_ends > 1)
+  if (self->n_early_ends > 1)
     pause_after (self, self->n_early_ends - 1);
 }

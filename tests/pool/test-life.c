@@ -205,6 +205,31 @@ test_the_minimum_stays (void)
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
+/* It is tried again for the sake of the minimum, but not without a pause. */
+static void
+test_the_minimum_is_tried_for_with_pauses (void)
+{
+  g_autofree char *path = helper_marks_new ();
+  g_autofree char *script = g_strdup_printf ("echo >> %s; exit 3", path);
+  g_autoptr (AiopoolExecutor) pool = helper_argv_pool (1, "/bin/sh", "-c", script, NULL);
+  gint64 end = g_get_monotonic_time () + (gint64) (HELPER_LONG * G_USEC_PER_SEC);
+  gint64 start = g_get_monotonic_time ();
+  g_autofree char *text = NULL;
+  gsize n = 0;
+
+  g_object_set (pool, "restart-budget", 0, "min-workers", 1, NULL);
+  helper_run_expecting (pool, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_START_FAILED);
+  while (n < 4)
+    {
+      g_assert_cmpint (g_get_monotonic_time (), <, end);
+      g_clear_pointer (&text, g_free);
+      g_assert_true (g_file_get_contents (path, &text, &n, NULL));
+      g_thread_yield ();
+    }
+  g_assert_cmpint (g_get_monotonic_time () - start, >=, (50 + 100 + 200) * 1000);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 /* --- initializer and finalizer ---------------------------------------------------------------- */
 
 static void
@@ -826,6 +851,7 @@ main (int   argc,
   helper_add ("/pool/life/no-more-run-than-may", test_no_more_run_than_may);
   helper_add ("/pool/life/spawn-workers-is-clamped", test_spawn_workers_is_clamped);
   helper_add ("/pool/life/minimum-stays", test_the_minimum_stays);
+  helper_add ("/pool/life/minimum-with-pauses", test_the_minimum_is_tried_for_with_pauses);
   helper_add ("/pool/life/hooks-once-per-worker", test_each_worker_runs_the_hooks_once);
   helper_add ("/pool/life/hook-with-a-large-argument", test_a_hook_with_a_large_argument);
   helper_add ("/pool/life/hook-with-large-keywords", test_a_hook_with_large_keywords);
