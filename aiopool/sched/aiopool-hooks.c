@@ -144,8 +144,19 @@ aiopool_hooks_finished (AiopoolScheduler *self,
     aiopool_peer_hang_up (peer);
 }
 
-/* @job, a hook, has lost its worker. One that was killed may have better luck next time; that is
- * the crew's to say. */
+/* Whether it is no fault of @hook that its worker is gone. An initializer whose worker was killed
+ * may have better luck next time; that is the crew's to say. */
+static gboolean
+is_blameless (AiopoolPeer *peer,
+              Hook        *hook,
+              gboolean     is_unstarted)
+{
+  if (hook->is_finalizer)
+    return is_unstarted && aiopool_peer_was_killed (peer);
+  return aiopool_peer_was_killed (peer) || aiopool_peer_was_told (peer);
+}
+
+/* @job, a hook, has lost its worker. */
 void
 aiopool_hooks_lost (AiopoolScheduler *self,
                     AiopoolPeer      *peer,
@@ -157,11 +168,12 @@ aiopool_hooks_lost (AiopoolScheduler *self,
   AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
   AiopoolOutcome outcome = { NULL };
   Hook *hook = (Hook *) job;
+  gboolean is_unstarted = aiopool_outbound_revoke (outbound, &job->order);
 
-  if (!self->is_terminating && (hook->is_finalizer || !aiopool_peer_was_killed (peer)) &&
-      (hook->is_finalizer || !aiopool_peer_was_told (peer)))
+  if (!self->is_terminating && !is_blameless (peer, hook, is_unstarted))
     fail (self, hook, "did not end", why, last_lines, report);
-  aiopool_outbound_detach (outbound, &job->order);
+  if (!is_unstarted)
+    aiopool_outbound_detach (outbound, &job->order);
   aiopool_dispatch_claim (self, job, report);
   aiopool_report_settle (report, job, &outcome);
 }

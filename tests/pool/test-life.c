@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 /* The life of workers and of the pool: how many there are and how long they serve, what they run
  * first and last, when the pool gives up, and how it is looked at, tried out and joined. */
@@ -454,6 +455,27 @@ test_a_finalizer_that_hangs (void)
   g_assert_true (aiopool_pool_get_is_broken (AIOPOOL_POOL (pool)));
 }
 
+/* A worker that is killed before its finalizer begins is not the finalizer's fault. */
+static void
+test_a_finalizer_that_never_began (void)
+{
+  g_autoptr (AiopoolTask) finalizer = helper_task ("echo", NULL);
+  g_autoptr (AiopoolExecutor) pool = new_pool (1, "finalizer", finalizer, NULL);
+  g_autoptr (AiopoolFuture) joined = NULL;
+  int pid = helper_run_pid (pool);
+  siginfo_t info;
+
+  await_idle (pool, 1);
+  kill (pid, SIGSTOP);
+  g_assert_cmpint (waitid (P_PID, (id_t) pid, &info, WSTOPPED), ==, 0);
+  joined = AIOPOOL_EXECUTOR_GET_CLASS (pool)->begin_join (pool);
+  kill (pid, SIGKILL);
+  helper_wait (joined);
+  g_assert_cmpint (aiopool_future_get_state (joined), ==, AIOPOOL_FUTURE_DONE);
+  g_assert_true (aiopool_executor_check (pool, NULL));
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 /* What runs goes on to its end when the pool breaks. */
 static void
 test_what_runs_goes_on_when_the_pool_breaks (void)
@@ -862,6 +884,7 @@ main (int   argc,
               test_an_initializer_that_is_killed_spends_the_budget);
   helper_add ("/pool/life/finalizer-fails", test_a_finalizer_that_fails_breaks_the_pool);
   helper_add ("/pool/life/finalizer-hangs", test_a_finalizer_that_hangs);
+  helper_add ("/pool/life/finalizer-never-began", test_a_finalizer_that_never_began);
   helper_add ("/pool/life/what-runs-goes-on", test_what_runs_goes_on_when_the_pool_breaks);
   helper_add ("/pool/life/is-broken-is-notified", test_is_broken_is_notified_at_home);
   helper_add ("/pool/life/death-breaks-a-fragile-pool", test_a_death_breaks_a_fragile_pool);
