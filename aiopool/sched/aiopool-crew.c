@@ -63,6 +63,17 @@ count_starting (AiopoolScheduler *self)
   return n;
 }
 
+/* Whether @peer, which is idle, is to be gone at once: it is spent, or there is one too many. So it
+ * is when its last task was taken back after the next worker had been started. */
+gboolean
+aiopool_crew_has_served (AiopoolScheduler *self,
+                         AiopoolPeer      *peer)
+{
+  return aiopool_crew_is_spent (self, peer) ||
+         (self->peers->len > self->limits.max_workers &&
+          aiopool_crew_count_alive (self) > self->limits.max_workers);
+}
+
 /* @n: those that are or will be. */
 static gboolean
 is_below_minimum (AiopoolScheduler *self,
@@ -274,12 +285,12 @@ aiopool_crew_watch_idle (AiopoolScheduler *self,
 /* Whether @peer, which is idle, is to go though nobody waits for its end. While tasks wait none is
  * idle for want of them: it stands by for the place of another one, and would be replaced. */
 static gboolean
-has_served (AiopoolScheduler *self,
-            AiopoolPeer      *peer,
-            gint64            retire_at,
-            gint64            now)
+may_go (AiopoolScheduler *self,
+        AiopoolPeer      *peer,
+        gint64            retire_at,
+        gint64            now)
 {
-  return aiopool_crew_is_spent (self, peer) ||
+  return aiopool_crew_has_served (self, peer) ||
          (retire_at <= now && self->queue.n_orders == 0 &&
           aiopool_crew_count_alive (self) > self->limits.min_workers);
 }
@@ -315,7 +326,7 @@ aiopool_crew_care_for_idle (AiopoolScheduler *self,
 
       if (aiopool_peer_get_state (peer) != AIOPOOL_WORKER_IDLE)
         continue;
-      if (has_served (self, peer, retire_at, now))
+      if (may_go (self, peer, retire_at, now))
         aiopool_crew_retire (self, peer);
       else if (since + TRIM_USEC <= now && aiopool_peer_has_memory (peer))
         aiopool_peer_trim (peer);

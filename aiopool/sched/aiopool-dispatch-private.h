@@ -188,6 +188,8 @@ guint    aiopool_crew_hire_ahead           (AiopoolScheduler      *self,
                                             guint                  n);
 gboolean aiopool_crew_is_spent             (AiopoolScheduler      *self,
                                             AiopoolPeer           *peer);
+gboolean aiopool_crew_has_served           (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer);
 void     aiopool_crew_is_ready             (AiopoolScheduler      *self,
                                             AiopoolPeer           *peer,
                                             AiopoolReport         *report);

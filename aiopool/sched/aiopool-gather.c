@@ -194,7 +194,7 @@ has_become_idle (AiopoolScheduler *self,
                  AiopoolPeer      *peer,
                  AiopoolReport    *report)
 {
-  if (aiopool_crew_is_spent (self, peer))
+  if (aiopool_crew_has_served (self, peer))
     {
       aiopool_crew_retire (self, peer);
       aiopool_pump_all (self, report);

@@ -149,6 +149,33 @@ test_the_next_worker_stays_while_tasks_wait (void)
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
+/* The last task of a worker was taken back when the next worker was there. */
+static void
+test_the_next_worker_is_not_one_too_many (void)
+{
+  g_autoptr (AiopoolExecutor) pool = new_pool (1, "max-tasks-per-worker", 2, "idle-timeout", -1.0,
+                                               NULL);
+  gint64 end = g_get_monotonic_time () + (gint64) (HELPER_LONG * G_USEC_PER_SEC);
+  g_autoptr (HelperGate) gate = helper_gate_new ();
+  g_autoptr (AiopoolFuture) last = NULL;
+  g_autoptr (AiopoolFuture) next = NULL;
+
+  helper_gate_occupy (gate, pool);
+  last = helper_submit (pool, "echo", "(u)", 1u);
+  next = helper_submit (pool, "echo", "(u)", 2u);
+  await_idle (pool, 1);
+  g_assert_true (aiopool_future_cancel (next, AIOPOOL_CANCEL_PENDING));
+  g_assert_true (aiopool_future_cancel (last, AIOPOOL_CANCEL_PENDING));
+  helper_gate_open (gate);
+  while (aiopool_pool_get_n_workers (AIOPOOL_POOL (pool)) != 1)
+    {
+      g_assert_cmpint (g_get_monotonic_time (), <, end);
+      g_thread_yield ();
+    }
+  g_assert_cmpuint (helper_run_echo (pool, 3), ==, 3);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 /* No more tasks run at once than max-workers, though there are more processes for a moment. */
 static void
 test_no_more_run_than_may (void)
@@ -870,6 +897,8 @@ main (int   argc,
   helper_add ("/pool/life/next-worker-starts-early",
               test_the_next_worker_starts_before_the_old_one_is_gone);
   helper_add ("/pool/life/next-worker-stays", test_the_next_worker_stays_while_tasks_wait);
+  helper_add ("/pool/life/next-worker-not-one-too-many",
+              test_the_next_worker_is_not_one_too_many);
   helper_add ("/pool/life/no-more-run-than-may", test_no_more_run_than_may);
   helper_add ("/pool/life/spawn-workers-is-clamped", test_spawn_workers_is_clamped);
   helper_add ("/pool/life/minimum-stays", test_the_minimum_stays);
