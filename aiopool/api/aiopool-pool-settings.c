@@ -247,8 +247,9 @@ install_life_properties (void)
    *
    * How many tasks a worker runs before another one takes its place; 0, the default, for no limit.
    *
-   * The next worker starts when one gets its last task, so that for a moment there may be more
-   * processes than [property@Aiopool.Pool:max-workers]; no more than that many run tasks.
+   * The next worker starts when one gets its last task, so that there may be up to twice as many
+   * processes as [property@Aiopool.Pool:max-workers] while old ones end; no more than that many run
+   * tasks.
    *
    * Since: 0.1
    */

@@ -89,12 +89,22 @@ may_start (AiopoolScheduler *self)
   return !self->is_terminating && self->broken == NULL;
 }
 
+/* Those that are on their way out count too: with slow finalizers and few tasks per worker they
+ * would pile up. When one of them has ended this is asked again. */
+static gboolean
+has_place (AiopoolScheduler *self,
+           guint             n_alive)
+{
+  return n_alive < self->limits.max_workers &&
+         self->peers->len + self->n_spawning < 2 * self->limits.max_workers;
+}
+
 static gboolean
 is_needed (AiopoolScheduler *self)
 {
   guint n_alive = aiopool_crew_count_alive (self);
 
-  return may_start (self) && n_alive < self->limits.max_workers &&
+  return may_start (self) && has_place (self, n_alive) &&
          (self->queue.n_orders > count_starting (self) || is_below_minimum (self, n_alive));
 }
 

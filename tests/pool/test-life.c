@@ -503,6 +503,27 @@ test_a_finalizer_that_never_began (void)
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
+/* Workers that have ended their last task, and are busy with the finalizer, do not pile up. */
+static void
+test_slow_finalizers_do_not_pile_up (void)
+{
+  g_autoptr (AiopoolTask) finalizer = helper_task ("nap", "(d)", 0.2);
+  g_autoptr (AiopoolExecutor) pool = new_pool (2, "finalizer", finalizer,
+                                               "max-tasks-per-worker", 1, NULL);
+  g_autoptr (GPtrArray) futures = g_ptr_array_new_with_free_func (g_object_unref);
+
+  for (guint i = 0; i < 12; i++)
+    g_ptr_array_add (futures, helper_submit (pool, "echo", NULL));
+  for (guint i = 0; i < futures->len; i++)
+    {
+      g_variant_unref (helper_collect (g_ptr_array_index (futures, i)));
+      g_assert_cmpuint (aiopool_pool_get_n_workers (AIOPOOL_POOL (pool)), <=, 4);
+    }
+  join (pool);
+  g_assert_true (aiopool_executor_check (pool, NULL));
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 /* What runs goes on to its end when the pool breaks. */
 static void
 test_what_runs_goes_on_when_the_pool_breaks (void)
@@ -914,6 +935,7 @@ main (int   argc,
   helper_add ("/pool/life/finalizer-fails", test_a_finalizer_that_fails_breaks_the_pool);
   helper_add ("/pool/life/finalizer-hangs", test_a_finalizer_that_hangs);
   helper_add ("/pool/life/finalizer-never-began", test_a_finalizer_that_never_began);
+  helper_add ("/pool/life/slow-finalizers", test_slow_finalizers_do_not_pile_up);
   helper_add ("/pool/life/what-runs-goes-on", test_what_runs_goes_on_when_the_pool_breaks);
   helper_add ("/pool/life/is-broken-is-notified", test_is_broken_is_notified_at_home);
   helper_add ("/pool/life/death-breaks-a-fragile-pool", test_a_death_breaks_a_fragile_pool);
