@@ -71,6 +71,26 @@ test_submit_cancel_shutdown (void)
     }
 }
 
+/* Row 58: the cancel comes after the shutdown, and nothing else will ever come: the worker that the
+ * task waits for never reports. */
+static void
+test_shutdown_then_cancel (void)
+{
+  g_autoptr (AiopoolExecutor) pool =
+    helper_argv_pool (1, helper_environment ("AIOPOOL_TEST_ODD_WORKER"), "sleep", NULL);
+  g_autoptr (AiopoolFuture) future = helper_submit (pool, "echo", NULL);
+  int n_ended = 0;
+
+  aiopool_pool_set_start_timeout (AIOPOOL_POOL (pool), 1000);
+  aiopool_pool_set_grace_period (AIOPOOL_POOL (pool), 0.1);
+  while (aiopool_pool_get_n_workers (AIOPOOL_POOL (pool)) == 0)
+    g_main_context_iteration (NULL, FALSE);
+  aiopool_executor_shutdown_async (pool, AIOPOOL_SHUTDOWN_DRAIN, NULL, on_shut_down, &n_ended);
+  g_assert_true (aiopool_future_cancel (future, AIOPOOL_CANCEL_PENDING));
+  helper_await_count (&n_ended, 1);
+  helper_expect_cancelled (future);
+}
+
 /* Row 58: against the finish, a thousand times in one pool. */
 static void
 test_cancel_races_then_shutdown (void)
@@ -583,6 +603,7 @@ main (int   argc,
   static const FaultRow rows[] = {
     { "/faults/row-57-shutdown-without-waiting", test_shutdown_without_waiting },
     { "/faults/row-58-submit-cancel-shutdown", test_submit_cancel_shutdown },
+    { "/faults/row-58-shutdown-then-cancel", test_shutdown_then_cancel },
     { "/faults/row-58-cancel-races-then-shutdown", test_cancel_races_then_shutdown },
     { "/faults/row-59-cancel-at-start-and-finish", test_cancel_at_start_and_finish },
     { "/faults/row-60-submit-in-a-callback", test_submit_in_a_callback },
