@@ -256,12 +256,15 @@ static void
 have_own_mounts (void)
 {
   uid_t uid = getuid ();
-  g_autofree char *map = g_strdup_printf ("%u %u 1", (guint) uid, (guint) uid);
+  g_autofree char *users = g_strdup_printf ("%u %u 1", (guint) uid, (guint) uid);
+  g_autofree char *groups = g_strdup_printf ("%u %u 1", (guint) getgid (), (guint) getgid ());
 
   if (unshare (CLONE_NEWNS) != 0 && unshare (CLONE_NEWUSER | CLONE_NEWNS) != 0)
     fault_skip ("no mount namespace can be had: %s", g_strerror (errno));
-  if (uid != 0)
-    g_file_set_contents ("/proc/self/uid_map", map, -1, NULL);
+  if (uid != 0 && (!write_text ("/proc/self", "setgroups", "deny") ||
+                   !write_text ("/proc/self", "uid_map", users) ||
+                   !write_text ("/proc/self", "gid_map", groups)))
+    fault_skip ("the user cannot be mapped: %s", g_strerror (errno));
   if (mount ("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
     fault_skip ("mounts cannot be made private: %s", g_strerror (errno));
 }
