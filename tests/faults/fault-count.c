@@ -17,7 +17,7 @@ void
 fault_make_shm_private (void)
 {
   has_private_shm = unshare (CLONE_NEWNS) == 0 &&
-                    mount ("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                    mount ("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
                     mount ("none", "/dev/shm", "tmpfs", 0, NULL) == 0;
 }
 

@@ -32,7 +32,7 @@ char     fault_get_state          (const char        *stat_path,
 void     fault_dump_stacks        (pid_t              pid,
                                    int                report_fd);
 void     fault_catch_stack_signal (void);
-gboolean fault_wait_pidfd         (pid_t              pid,
+gboolean fault_wait_end           (pid_t              pid,
                                    double             seconds);
 
 G_END_DECLS

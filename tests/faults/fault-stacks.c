@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* What hangs, and where: the stacks of all threads of a process and of those that it started. By a
@@ -39,22 +40,29 @@ fault_catch_stack_signal (void)
   sigaction (STACK_SIGNAL, &action, NULL);
 }
 
-/* FALSE if it still lives after that time. */
+static gboolean
+has_ended (pid_t pid)
+{
+  siginfo_t info = { 0 };
+
+  return waitid (P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == pid;
+}
+
+/* For a child. FALSE if it still lives after that time. Where there are no pidfds, as under
+ * valgrind, it looks now and then. */
 gboolean
-fault_wait_pidfd (pid_t  pid,
-                  double seconds)
+fault_wait_end (pid_t  pid,
+                double seconds)
 {
   struct pollfd end = { (int) syscall (SYS_pidfd_open, pid, 0), POLLIN, 0 };
   gint64 limit = g_get_monotonic_time () + (gint64) (seconds * G_USEC_PER_SEC);
-  int n;
+  gint64 left = 0;
 
-  if (end.fd < 0)
-    return TRUE;
-  do
-    n = poll (&end, 1, (int) MAX (0, (limit - g_get_monotonic_time ()) / 1000 + 1));
-  while (n < 0);
-  close (end.fd);
-  return n == 1;
+  while (!has_ended (pid) && (left = limit - g_get_monotonic_time ()) > 0)
+    poll (&end, 1, end.fd >= 0 ? (int) (left / 1000 + 1) : 1);
+  if (end.fd >= 0)
+    close (end.fd);
+  return has_ended (pid);
 }
 
 static void
@@ -144,7 +152,7 @@ run_debugger (char *const argv[],
       execvp (argv[0], argv);
       _exit (127);
     }
-  if (pid > 0 && !fault_wait_pidfd (pid, DEBUGGER_SECONDS))
+  if (pid > 0 && !fault_wait_end (pid, DEBUGGER_SECONDS))
     kill (pid, SIGKILL);
 }
 

@@ -236,7 +236,7 @@ supervise (const FaultRow *row,
   FaultVerdict verdict;
   int status = 0;
 
-  if (!fault_wait_pidfd (pid, seconds))
+  if (!fault_wait_end (pid, seconds))
     {
       fault_dump_stacks (pid, report_fd);
       kill_all ();

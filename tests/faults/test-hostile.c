@@ -265,7 +265,7 @@ have_own_mounts (void)
                    !write_text ("/proc/self", "uid_map", users) ||
                    !write_text ("/proc/self", "gid_map", groups)))
     fault_skip ("the user cannot be mapped: %s", g_strerror (errno));
-  if (mount ("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+  if (mount ("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0)
     fault_skip ("mounts cannot be made private: %s", g_strerror (errno));
 }
 
@@ -329,8 +329,8 @@ full_tmp (void)
 static void
 make_read_only (const char *path)
 {
-  if (mount (path, path, NULL, MS_BIND, NULL) != 0 ||
-      mount (NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) != 0)
+  if (mount (path, path, "none", MS_BIND, NULL) != 0 ||
+      mount ("none", path, "none", MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) != 0)
     fault_skip ("%s cannot be made read-only: %s", path, g_strerror (errno));
   g_assert_cmpint (access (path, W_OK), !=, 0);
 }
@@ -353,12 +353,12 @@ missing_shm (void)
 
   have_own_mounts ();
   g_assert_true (g_file_set_contents (null, "", 0, NULL));
-  if (mount ("/dev/null", null, NULL, MS_BIND, NULL) != 0)
+  if (mount ("/dev/null", null, "none", MS_BIND, NULL) != 0)
     fault_skip ("/dev/null cannot be mounted elsewhere: %s", g_strerror (errno));
   mount_at ("/dev", "size=64k");
   g_assert_true (g_file_set_contents_full ("/dev/null", "", 0, G_FILE_SET_CONTENTS_NONE, 0600,
                                            NULL));
-  g_assert_cmpint (mount (null, "/dev/null", NULL, MS_BIND, NULL), ==, 0);
+  g_assert_cmpint (mount (null, "/dev/null", "none", MS_BIND, NULL), ==, 0);
   g_assert_cmpint (access ("/dev/shm", F_OK), !=, 0);
   g_setenv ("TMPDIR", "/nonexistent", TRUE);
 }
