@@ -53,6 +53,7 @@ G_NORETURN void fault_skip        (const char      *format,
                                    ...) G_GNUC_PRINTF (1, 2);
 char        *fault_file           (const char      *name);
 char        *fault_marks          (void);
+void         fault_leave_files    (void);
 double       fault_factor         (void);
 gboolean     fault_is_sanitized   (void);
 gboolean     fault_is_valgrind    (void);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -76,6 +77,19 @@ leave_thread (void)
   g_thread_unref (g_thread_new ("left", stay, NULL));
 }
 
+/* Seen by a sanitizer or valgrind; without these it ends in another way. */
+static void
+leak (void)
+{
+  g_autoptr (GPtrArray) pieces = g_ptr_array_new ();
+
+  if (!fault_is_valgrind () && (g_getenv ("AIOPOOL_TEST_SANITIZED") == NULL ||
+                                strstr (g_getenv ("AIOPOOL_TEST_SANITIZED"), "address") == NULL))
+    abort ();
+  for (guint i = 0; i < 100; i++)
+    g_ptr_array_add (pieces, g_malloc (1000));
+}
+
 static void
 leave_zombie (void)
 {
@@ -132,6 +146,7 @@ static const Case cases[] = {
   { { CASE ("a-descriptor"), leave_descriptor, FAULT_POOL, 0 }, FAULT_FAILED, NULL },
   { { CASE ("shared-memory"), leave_memory, FAULT_POOL, 0 }, FAULT_FAILED, NULL },
   { { CASE ("a-thread"), leave_thread, FAULT_POOL, 0 }, FAULT_FAILED, NULL },
+  { { CASE ("a-leak"), leak, FAULT_POOL, 0 }, FAULT_FAILED, NULL },
   { { CASE ("a-zombie"), leave_zombie, FAULT_BARE, 0 }, FAULT_FAILED, NULL },
   { { CASE ("a-worker"), leave_worker, FAULT_POOL, 0 }, FAULT_FAILED, NULL },
   { { CASE ("a-child"), leave_orphan, FAULT_BARE, 0 }, FAULT_FAILED, NULL },
@@ -153,7 +168,7 @@ test_case (gconstpointer data)
   g_unlink (path);
   g_test_message ("%s", why != NULL ? why : "passed");
   g_assert_cmpint (verdict, ==, self->verdict);
-  if (self->part != NULL && strstr (report, self->part) == NULL)
+  if (self->part != NULL && !fault_is_valgrind () && strstr (report, self->part) == NULL)
     g_error ("'%s' is not in: %s", self->part, report);
 }
 

@@ -472,10 +472,11 @@ test_nothing_leaks (void)
     {
       g_autoptr (AiopoolExecutor) pool = i % 2 == 0 ? fault_pool (2) : helper_untrusted_pool (2);
       g_autoptr (GPtrArray) futures = fault_submit_many (pool, 1000, "echo");
+      g_autoptr (AiopoolFuture) crashing = helper_submit (pool, "crash", "(i)", SIGKILL);
 
       g_variant_unref (helper_run (pool, "make-bytes", "(t)", (guint64) 1 << 20));
       g_variant_unref (helper_run (pool, "make-bytes", "(t)", (guint64) 3 << 20));
-      fault_expect_crash (helper_submit (pool, "crash", "(i)", SIGKILL), "signal 9");
+      fault_expect_crash (crashing, "signal 9");
       fault_expect_all (futures, AIOPOOL_FUTURE_DONE);
       helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
     }

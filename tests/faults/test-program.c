@@ -324,6 +324,7 @@ use_pool_with_closed_descriptors (int      report_fd,
     close (fd);
   {
     g_autoptr (AiopoolExecutor) pool = fault_pool (2);
+    g_autoptr (AiopoolFuture) crashing = NULL;
 
     for (int fd = 1; fd <= 2; fd++)
       g_assert_cmpint (fault_run_int (pool, "write-much", "(iu)", fd, 100000), ==, 100000);
@@ -337,7 +338,8 @@ use_pool_with_closed_descriptors (int      report_fd,
     printf ("not for a socket\n");
     fflush (stdout);
     g_variant_unref (helper_run (pool, "make-bytes", "(t)", 4 * MIB));
-    fault_expect_crash (helper_submit (pool, "segfault", "(s)", "words"), "signal 11");
+    crashing = helper_submit (pool, "segfault", "(s)", "words");
+    fault_expect_crash (crashing, "signal 11");
     expect_good (pool);
   }
   fault_tell_number (report_fd, 81);
