@@ -57,8 +57,8 @@ fault_tell_number (int fd,
   g_assert_cmpint (write (fd, &number, sizeof number), ==, sizeof number);
 }
 
-/* By which fault_expect_gone() sees the end of a process; it need not be a child. Where there are no
- * pidfds, as under valgrind, that is the number itself, less than 0. */
+/* By which fault_expect_gone() sees the end of a process; it need not be a child. Where there are
+ * no pidfds, as under valgrind, that is the number itself, less than 0. */
 int
 fault_open_pidfd (int pid)
 {
