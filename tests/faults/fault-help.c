@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -191,6 +192,25 @@ fault_expect_crash (AiopoolFuture *future,
 {
   helper_expect_error (future, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED);
   helper_expect_message (future, part);
+}
+
+/* What stays in every row: the pool works, and ends. */
+void
+fault_expect_good (AiopoolExecutor *executor)
+{
+  g_assert_cmpuint (helper_run_echo (executor, 7), ==, 7);
+  helper_shutdown (executor, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
+/* Of all threads of this process, in microseconds. */
+gint64
+fault_get_processor_usec (void)
+{
+  struct rusage usage;
+
+  getrusage (RUSAGE_SELF, &usage);
+  return (gint64) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * G_USEC_PER_SEC +
+         usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
 }
 
 /* What a function gives that returns an "i". */

@@ -83,10 +83,12 @@ void         fault_expect_all     (GPtrArray       *futures,
                                    AiopoolFutureState state);
 void         fault_expect_crash   (AiopoolFuture   *future,
                                    const char      *part);
+void         fault_expect_good    (AiopoolExecutor *executor);
 int          fault_run_int        (AiopoolExecutor *executor,
                                    const char      *function,
                                    const char      *format,
                                    ...);
 guint64      fault_get_memory     (const char      *field);
+gint64       fault_get_processor_usec (void);
 
 G_END_DECLS

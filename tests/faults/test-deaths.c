@@ -13,14 +13,6 @@
 
 #define MIB ((guint64) 1024 * 1024)
 
-/* What stays in every row: the pool works, and ends. */
-static void
-expect_good (AiopoolExecutor *pool)
-{
-  g_assert_cmpuint (helper_run_echo (pool, 7), ==, 7);
-  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
-}
-
 static gboolean
 is_deadly (int number)
 {
@@ -91,7 +83,7 @@ test_killed_by_every_signal (void)
         helper_expect_message (future, "memory may have run out");
     }
   expect_marks (path, futures);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 /* Row 2 */
@@ -105,7 +97,7 @@ test_segfault (void)
   fault_expect_crash (future, "signal 11");
   helper_expect_message (future, "last words");
   fault_expect_all (others, AIOPOOL_FUTURE_DONE);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 /* Row 3 */
@@ -124,7 +116,7 @@ test_exits (void)
       fault_expect_crash (future, part);
       fault_expect_all (others, AIOPOOL_FUTURE_DONE);
     }
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 /* Row 6: the next task goes to another one. */
@@ -142,7 +134,7 @@ test_idle_worker_is_killed (void)
         helper_await_end (pid);
       g_assert_cmpint (helper_run_pid (pool), !=, pid);
     }
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 /* Row 6: the task was written already, and has not started: it is not lost, and runs once. */
@@ -163,7 +155,7 @@ test_idle_worker_is_killed_with_a_task (void)
     }
   fault_expect_all (futures, AIOPOOL_FUTURE_DONE);
   expect_marks (path, futures);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 static void
@@ -228,7 +220,7 @@ test_dies_while_an_argument_is_written (void)
       die_while_argument_is_written (pool, i % 2);
     }
   limit_files (RLIM_INFINITY);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 /* Row 8: in memory of its own, and by the socket. */
@@ -250,7 +242,7 @@ test_dies_while_a_result_is_written (void)
   g_assert_cmpuint (fault_get_memory ("RssShmem:"), <, before + 16 * MIB);
   half = helper_submit (fake, "any", NULL);
   fault_expect_crash (half, "signal 9");
-  expect_good (pool);
+  fault_expect_good (pool);
   g_variant_unref (helper_run (fake, "any", NULL));
   helper_shutdown (fake, AIOPOOL_SHUTDOWN_DRAIN);
 }
@@ -334,7 +326,7 @@ test_random_kills (void)
     }
   g_test_message ("%u tasks, %u kills, %u crashed", storm.futures->len, storm.n_kills, n_crashed);
   g_assert_cmpuint (n_crashed, <=, storm.n_kills);
-  expect_good (storm.pool);
+  fault_expect_good (storm.pool);
   g_ptr_array_unref (storm.futures);
   g_rand_free (storm.rand);
   g_free (storm.path);
@@ -357,7 +349,7 @@ test_dies_in_its_result (void)
   if (aiopool_future_get_state (late) != AIOPOOL_FUTURE_DONE)
     fault_expect_crash (late, "signal 9");
   fault_expect_all (others, AIOPOOL_FUTURE_DONE);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 /* Row 27: with the process alive and nothing to hear of it. */
@@ -372,7 +364,7 @@ test_closes_every_descriptor (void)
   fault_expect_crash (future, "signal 9");
   helper_await_end (pid);
   fault_expect_all (others, AIOPOOL_FUTURE_DONE);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 static int
@@ -397,7 +389,7 @@ test_a_grandchild_keeps_the_sockets (void)
 
   fault_expect_crash (future, "signal 9");
   fault_expect_all (others, AIOPOOL_FUTURE_DONE);
-  expect_good (pool);
+  fault_expect_good (pool);
   holder = read_pid (path);
   g_assert_true (helper_is_alive (holder));
   g_assert_cmpint (kill (holder, SIGKILL), ==, 0);
@@ -435,7 +427,7 @@ test_a_thread_outlives_its_task (void)
   aiopool_pool_set_grace_period (AIOPOOL_POOL (pool), 1000);
   for (guint i = 0; i < 3; i++)
     g_variant_unref (helper_run (pool, "leave-thread", NULL));
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 int

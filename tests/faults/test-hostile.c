@@ -18,23 +18,6 @@
 
 #define MIB ((guint64) 1024 * 1024)
 
-static void
-expect_good (AiopoolExecutor *pool)
-{
-  g_assert_cmpuint (helper_run_echo (pool, 7), ==, 7);
-  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
-}
-
-static gint64
-get_process_usec (void)
-{
-  struct rusage usage;
-
-  getrusage (RUSAGE_SELF, &usage);
-  return (gint64) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * G_USEC_PER_SEC +
-         usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
-}
-
 static rlim_t
 set_limit (int    resource,
            rlim_t value)
@@ -86,7 +69,7 @@ test_oom_score (void)
 
   g_assert_true (g_file_get_contents ("/proc/self/oom_score_adj", &own, NULL, NULL));
   g_assert_cmpint (get_oom_score (pool), ==, MIN (atoi (own) + 100, 1000));
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 static gboolean
@@ -153,7 +136,7 @@ test_out_of_memory (void)
   fault_expect_crash (future, "signal 9");
   helper_expect_message (future, "memory may have run out");
   fault_expect_all (others, AIOPOOL_FUTURE_DONE);
-  expect_good (pool);
+  fault_expect_good (pool);
   g_assert_cmpint (rmdir (group), ==, 0);
 }
 
@@ -175,14 +158,14 @@ use_pool_within (int      resource,
   g_autoptr (AiopoolExecutor) pool = fault_pool (N_WORKERS);
   g_autoptr (GPtrArray) naps = g_ptr_array_new_with_free_func (g_object_unref);
   rlim_t old = set_limit (resource, limit);
-  gint64 start = get_process_usec ();
+  gint64 start = fault_get_processor_usec ();
   Yield yield;
 
   for (guint i = 0; i < 2 * N_WORKERS; i++)
     g_ptr_array_add (naps, helper_submit (pool, "nap", "(d)", 0.02));
   yield.n_failed = naps->len - expect_results_or_start_failed (naps);
   yield.n_workers = aiopool_pool_get_n_workers (AIOPOOL_POOL (pool));
-  g_assert_cmpint (get_process_usec () - start, <, 500000 * fault_factor ());
+  g_assert_cmpint (fault_get_processor_usec () - start, <, 500000 * fault_factor ());
   set_limit (resource, old);
   g_test_message ("limit %u: %u failed, %u workers", (guint) limit, yield.n_failed,
                   yield.n_workers);
@@ -290,8 +273,8 @@ use_pool (void)
   fault_expect_all (futures, AIOPOOL_FUTURE_DONE);
   g_variant_unref (helper_run (pool, "make-bytes", "(t)", 4 * MIB));
   g_variant_unref (helper_run (untrusted, "make-bytes", "(t)", 4 * MIB));
-  expect_good (pool);
-  expect_good (untrusted);
+  fault_expect_good (pool);
+  fault_expect_good (untrusted);
 }
 
 static void
@@ -382,7 +365,7 @@ test_no_file_size (void)
       helper_expect_message (future, "RLIMIT_FSIZE");
     }
   set_limit (RLIMIT_FSIZE, old);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 int

@@ -4,18 +4,10 @@
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* Rows about the life of a pool: how it ends, what is left of it, what it costs while nothing
  * happens and when very much does. */
-
-static void
-expect_good (AiopoolExecutor *pool)
-{
-  g_assert_cmpuint (helper_run_echo (pool, 7), ==, 7);
-  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
-}
 
 static void
 on_shut_down (GObject      *object,
@@ -174,7 +166,7 @@ test_cancel_at_start_and_finish (void)
           g_assert_cmpuint (n_run, ==, tallies[mode].n_done);
         }
     }
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 typedef struct
@@ -211,7 +203,7 @@ test_submit_in_a_callback (void)
 
   aiopool_future_add_done_callback (first, on_link, &chain, NULL);
   helper_await_count (&chain.n_ended, 1);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 static void
@@ -240,7 +232,7 @@ test_wait_in_a_callback (void)
       aiopool_future_add_done_callback (future, wait_in_callback, &chain, NULL);
     }
   helper_await_count (&chain.n_ended, 50);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 static void
@@ -316,7 +308,7 @@ test_a_callback_fails (void)
   helper_await_count (&bad.n_calls, 4);
   g_test_assert_expected_messages ();
   g_assert_cmpint (aiopool_future_get_state (future), ==, AIOPOOL_FUTURE_DONE);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 static void
@@ -385,16 +377,6 @@ test_submit_after_shutdown (void)
     }
 }
 
-static gint64
-get_process_usec (void)
-{
-  struct rusage usage;
-
-  getrusage (RUSAGE_SELF, &usage);
-  return (gint64) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * G_USEC_PER_SEC +
-         usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
-}
-
 /* @n tasks wait, then run. Returns the processor time for all, in microseconds. @size: (out): of
  * one that waits. */
 static gint64
@@ -409,7 +391,7 @@ pile_up (guint  n,
   gsize before;
 
   helper_gate_occupy (gate, pool);
-  start = get_process_usec ();
+  start = fault_get_processor_usec ();
   before = mallinfo2 ().uordblks + mallinfo2 ().hblkhd;
   for (guint i = 0; i < n; i++)
     futures[i] = aiopool_executor_submit (pool, task, NULL, NULL);
@@ -421,9 +403,9 @@ pile_up (guint  n,
       g_assert_no_error (aiopool_future_get_error (futures[i]));
       g_object_unref (futures[i]);
     }
-  start = get_process_usec () - start;
+  start = fault_get_processor_usec () - start;
   g_free (futures);
-  expect_good (pool);
+  fault_expect_good (pool);
   return start;
 }
 
@@ -461,7 +443,7 @@ test_idle_timeout_races (void)
     }
   g_test_message ("%u workers", n_workers);
   g_assert_cmpuint (n_workers, >, 1);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 /* Row 82: what is counted is in the harness. */
@@ -537,7 +519,7 @@ test_idle_costs_nothing (void)
   for (guint i = 0; i <= N_IDLE; i++)
     after += count_wakeups (pids[i], getpid ());
   g_assert_cmpuint (after, ==, before);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 typedef struct
@@ -568,7 +550,7 @@ test_made_in_a_thread_that_ends (void)
   helper_wait (made.future);
   g_assert_no_error (aiopool_future_get_error (made.future));
   g_assert_cmpint (helper_run_pid (made.pool), ==, made.pid);
-  expect_good (made.pool);
+  fault_expect_good (made.pool);
   g_object_unref (made.future);
   g_object_unref (made.pool);
 }
@@ -594,7 +576,7 @@ test_no_context_is_iterated (void)
   g_assert_cmpuint (tally.n_called, ==, 0);
   helper_await_tally (&tally);
   g_assert_cmpuint (tally.n_done, ==, futures->len);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 int

@@ -15,13 +15,6 @@
 
 #define MIB ((guint64) 1024 * 1024)
 
-static void
-expect_good (AiopoolExecutor *pool)
-{
-  g_assert_cmpuint (helper_run_echo (pool, 7), ==, 7);
-  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
-}
-
 static int
 run_fork (AiopoolExecutor *pool,
           guint            how)
@@ -65,7 +58,7 @@ test_a_copy_exits (void)
   helper_gate_open (gate);
   g_variant_unref (helper_collect (running));
   g_assert_cmpint (helper_run_pid (pool), ==, worker);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 /* Row 72 */
@@ -82,7 +75,7 @@ test_pool_in_a_worker (void)
       g_variant_get (result, "(u)", &number);
       g_assert_cmpuint (number, ==, i);
     }
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 /* Row 74: a program that forgot to enter the service, as a worker and as its own worker. The latter
@@ -193,7 +186,7 @@ test_ignored_sigchld (void)
       expect_unknown_end (pool, "leave", 3);
       expect_unknown_end (pool, "leave", 0);
     }
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 typedef struct
@@ -227,7 +220,7 @@ test_foreign_waitpid (void)
 
   for (guint n = 0; g_atomic_int_get (&thief.n_taken) < 5 || n < 10; n++)
     expect_unknown_end (pool, "crash", SIGKILL);
-  expect_good (pool);
+  fault_expect_good (pool);
   g_atomic_int_set (&thief.is_over, TRUE);
   g_thread_join (thread);
 }
@@ -270,7 +263,7 @@ test_interrupts (void)
   helper_gate_open (gate);
   g_variant_unref (helper_collect (running));
   g_assert_cmpint (aiopool_future_get_worker_pid (running), ==, busy_pid);
-  expect_good (pool);
+  fault_expect_good (pool);
   g_assert_cmpint (g_atomic_int_get (&n_interrupts), ==, 5);
 
   for (guint i = 0; i < 20; i++)
@@ -309,7 +302,7 @@ test_foreign_descriptors (void)
           if (fds[j] >= 100) /* lower ones are the worker's own by then */
             g_assert_false (g_variant_get_boolean (has));
         }
-      expect_good (pools[i]);
+      fault_expect_good (pools[i]);
     }
   for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
     close (fds[i]);
@@ -340,7 +333,7 @@ use_pool_with_closed_descriptors (int      report_fd,
     g_variant_unref (helper_run (pool, "make-bytes", "(t)", 4 * MIB));
     crashing = helper_submit (pool, "segfault", "(s)", "words");
     fault_expect_crash (crashing, "signal 11");
-    expect_good (pool);
+    fault_expect_good (pool);
   }
   fault_tell_number (report_fd, 81);
   _exit (0);
@@ -390,7 +383,7 @@ work_and_tell (int      report_fd,
   helper_wait (timed);
   if (aiopool_future_get_state (timed) != AIOPOOL_FUTURE_DONE)
     helper_expect_error (timed, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_TIMED_OUT);
-  expect_good (pool);
+  fault_expect_good (pool);
   fault_tell_number (report_fd, 2);
 }
 

@@ -13,13 +13,6 @@
 
 #define MIB ((guint64) 1024 * 1024)
 
-static void
-expect_good (AiopoolExecutor *pool)
-{
-  g_assert_cmpuint (helper_run_echo (pool, 7), ==, 7);
-  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
-}
-
 static gint64
 get_thread_usec (void)
 {
@@ -78,7 +71,7 @@ test_large_result (void)
   if (!fault_is_sanitized ())
     g_assert_cmpuint (g_ascii_strtoull (g_variant_get_string (peak, NULL), NULL, 10) * 1024, <,
                       2 * size);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 /* Row 22: a result over the limit fails alone, and its worker stays. */
@@ -93,7 +86,7 @@ test_too_large_result (void)
   helper_expect_error (future, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_TOO_LARGE);
   helper_expect_message (future, "1048577");
   g_assert_cmpint (helper_run_pid (pool), ==, pid);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 static void
@@ -127,12 +120,12 @@ test_huge_result (void)
   receive_sparse (pool, 2048 * MIB + 4097);
   if (!fault_is_valgrind ()) /* which has no room for that */
     receive_sparse (pool, 4096 * MIB + 4097);
-  expect_good (pool);
+  fault_expect_good (pool);
   future = helper_submit (other, "make-sparse", "(t)", 2048 * MIB + 4097);
   helper_expect_error (future, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_TOO_LARGE);
   helper_expect_message (future, "2147487745");
   helper_expect_message (future, "1073741824");
-  expect_good (other);
+  fault_expect_good (other);
 }
 
 /* Sends this process's standard error to a file, or back. */
@@ -167,7 +160,7 @@ test_writes_to_standard_output (void)
   dup2 (STDERR_FILENO, STDOUT_FILENO);
   for (int fd = 1; fd <= 2; fd++)
     g_assert_cmpint (fault_run_int (pool, "write-much", "(iu)", fd, 5000), ==, 5000);
-  expect_good (pool);
+  fault_expect_good (pool);
   dup2 (saved_output, STDOUT_FILENO);
   close (saved_output);
   restore_stderr (saved);
@@ -183,7 +176,7 @@ test_floods_standard_error (void)
   GStatBuf info;
 
   g_assert_cmpint (fault_run_int (pool, "write-much", "(iu)", 2, (guint) MIB), ==, MIB);
-  expect_good (pool);
+  fault_expect_good (pool);
   g_assert_cmpint (g_stat (path, &info), ==, 0);
   g_assert_cmpint (info.st_size, >=, MIB);
   restore_stderr (saved);
@@ -202,7 +195,7 @@ test_closes_standard_descriptors (void)
   g_assert_cmpint (helper_run_pid (pool), ==, pid);
   g_variant_unref (helper_run (pool, "make-bytes", "(t)", MIB)); /* opens some */
   g_assert_cmpint (helper_run_pid (pool), ==, pid);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 /* A task that stops its own process. */
@@ -234,7 +227,7 @@ test_stops_in_a_task (void)
   helper_expect_error (timed, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_TIMED_OUT);
   helper_await_end (pid);
   g_assert_cmpint (helper_run_pid (pool), !=, pid);
-  expect_good (pool);
+  fault_expect_good (pool);
 
   terminated = stop_in_task (other, 0, &pid);
   helper_shutdown (other, AIOPOOL_SHUTDOWN_TERMINATE);
@@ -341,7 +334,7 @@ test_changes_its_process (void)
   there = g_get_current_dir ();
   g_assert_cmpstr (there, ==, here);
   g_assert_null (g_getenv ("AIOPOOL_FAULT_CHANGED"));
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 /* Row 67: who waits no longer leaves the task alone; a timeout of the task itself does not. */
@@ -369,7 +362,7 @@ test_timeout_of_the_caller (void)
   timed = helper_submit_task (pool, task);
   helper_expect_error (timed, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_TIMED_OUT);
   helper_await_end (pid);
-  expect_good (pool);
+  fault_expect_good (pool);
 }
 
 int
