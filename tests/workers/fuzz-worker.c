@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "aiopool/runtime/aiopool-log-private.h"
 #include "aiopool/runtime/aiopool-service.h"
 #include "aiopool/runtime/aiopool-session-private.h"
 #include "aiopool/wire/aiopool-worker-fds-private.h"
@@ -76,6 +77,12 @@ G_NORETURN void __wrap__exit                       (int                   status
 int             __wrap_kill                        (pid_t                 pid,
                                                     int                   number);
 void            __wrap_g_usleep                    (gulong                microseconds);
+void            __real_g_log_set_writer_func       (GLogWriterFunc        func,
+                                                    gpointer              user_data,
+                                                    GDestroyNotify        destroy);
+void            __wrap_g_log_set_writer_func       (GLogWriterFunc        func,
+                                                    gpointer              user_data,
+                                                    GDestroyNotify        destroy);
 const char     *__wrap_g_intern_string             (const char           *string);
 void            __wrap_g_printerr                  (const char           *format,
                                                     ...);
@@ -128,6 +135,19 @@ void
 __wrap_g_printerr (const char *format,
                    ...)
 {
+}
+
+/* A process may have one once. */
+void
+__wrap_g_log_set_writer_func (GLogWriterFunc func,
+                              gpointer       user_data,
+                              GDestroyNotify destroy)
+{
+  static gboolean is_set;
+
+  if (!is_set)
+    __real_g_log_set_writer_func (func, user_data, destroy);
+  is_set = TRUE;
 }
 
 GThread *
@@ -480,6 +500,7 @@ end_parent (void)
 {
   AiopoolCall *call;
 
+  aiopool_log_stop ();
   close_one (&parent.control_fd);
   g_clear_pointer (&parent.link, g_thread_join);
   while ((call = g_queue_pop_head (&parent.calls)) != NULL)
