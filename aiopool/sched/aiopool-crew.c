@@ -266,14 +266,16 @@ is_being_written (AiopoolPeer *peer)
 }
 
 /* Asks a worker without a task to go, after its finalizer. One that is still being written to is
- * seen to later. */
+ * seen to later; one that is still at its initializer is told to stop: nobody waits for that. */
 void
 aiopool_crew_retire (AiopoolScheduler *self,
                      AiopoolPeer      *peer)
 {
   gboolean is_idle = aiopool_crew_is_free (peer);
 
-  if (is_idle && is_being_written (peer))
+  if (self->initializer != NULL && aiopool_peer_get_state (peer) == AIOPOOL_WORKER_STARTING)
+    aiopool_peer_terminate (peer);
+  else if (is_idle && is_being_written (peer))
     look_again_at (self, g_get_monotonic_time () + WRITE_USEC);
   else if (aiopool_peer_retire (peer) && !(is_idle && aiopool_hooks_finalize (self, peer)))
     aiopool_peer_hang_up (peer);

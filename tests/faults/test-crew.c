@@ -107,7 +107,7 @@ test_shutdown_while_an_initializer_hangs (void)
   g_autoptr (AiopoolTask) initializer = helper_task ("nap", "(d)", 600.0);
   g_autoptr (AiopoolExecutor) pool = g_object_new (AIOPOOL_TYPE_POOL, "max-workers", 2,
                                                    "initializer", initializer, "start-timeout",
-                                                   0.0, "grace-period", 0.2, NULL);
+                                                   0.0, "grace-period", 600.0, NULL);
   g_autoptr (AiopoolFuture) future = helper_submit (pool, "echo", NULL);
 
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_CANCEL_PENDING);

@@ -350,6 +350,26 @@ missing_shm (void)
   g_setenv ("TMPDIR", "/nonexistent", TRUE);
 }
 
+/* Row 43: the worker stays. */
+static void
+test_memory_limit (void)
+{
+  g_autoptr (AiopoolLauncher) launcher = aiopool_launcher_new ();
+  g_autoptr (AiopoolExecutor) pool = NULL;
+  g_autoptr (AiopoolFuture) future = NULL;
+  int pid;
+
+  if (fault_is_sanitized () || fault_is_valgrind ())
+    fault_skip ("there is more address space in use than a limit could be");
+  aiopool_launcher_set_max_memory (launcher, 512 * MIB);
+  pool = AIOPOOL_EXECUTOR (aiopool_pool_new_with_launcher (1, launcher));
+  pid = helper_run_pid (pool);
+  future = helper_submit (pool, "allocate", "(t)", 1024 * MIB);
+  helper_expect_error (future, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+  g_assert_cmpint (helper_run_pid (pool), ==, pid);
+  fault_expect_good (pool);
+}
+
 /* Row 49: the signal of that limit kills by default. */
 static void
 test_no_file_size (void)
@@ -375,6 +395,7 @@ main (int   argc,
       char *argv[])
 {
   static const FaultRow rows[] = {
+    { "/faults/row-43-memory-limit", test_memory_limit },
     { "/faults/row-44-oom-score", test_oom_score },
     { "/faults/row-44-out-of-memory", test_out_of_memory },
     { "/faults/row-45-no-descriptors", test_no_descriptors },
