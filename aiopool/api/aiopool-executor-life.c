@@ -220,8 +220,8 @@ aiopool_executor_shutdown_finish (AiopoolExecutor *self,
  * no main context.
  *
  * Fails with %G_IO_ERROR_CANCELLED if @cancellable is cancelled, with %AIOPOOL_POOL_ERROR_FORKED in
- * a fork of the process that made the executor, and with %AIOPOOL_TASK_ERROR_NOT_SUPPORTED if the
- * executor cannot do that.
+ * a fork of the process that made the executor, with %AIOPOOL_POOL_ERROR_CLOSED if a pool was
+ * disposed, and with %AIOPOOL_TASK_ERROR_NOT_SUPPORTED if the executor cannot do that.
  *
  * Returns: %TRUE if there was no task left, and no worker
  *

@@ -31,7 +31,8 @@ copy_fds (GUnixFDList *fds)
   return copy;
 }
 
-/* A deep copy: who drops it touches nothing that somebody else made. */
+/* A deep copy without the limits, for what is run as often as need be: who drops it touches nothing
+ * that somebody else made. */
 AiopoolSpec *
 aiopool_spec_copy (const AiopoolSpec *self)
 {
@@ -40,11 +41,10 @@ aiopool_spec_copy (const AiopoolSpec *self)
   AiopoolPayloadView view;
 
   aiopool_payload_get_view (self->argument, &view);
-  *options = *self->options;
-  if (options->keywords != NULL)
-    options->keywords = copy_variant (options->keywords);
-  if (options->fds != NULL)
-    options->fds = copy_fds (options->fds);
+  if (self->options->keywords != NULL)
+    options->keywords = copy_variant (self->options->keywords);
+  if (self->options->fds != NULL)
+    options->fds = copy_fds (self->options->fds);
   copy->function = self->function;
   copy->argument = aiopool_payload_new_copy (&view);
   copy->options = options;
