@@ -8,13 +8,14 @@ G_BEGIN_DECLS
 
 typedef struct _AiopoolIntake AiopoolIntake;
 
-/* On the engine thread. */
+/* On the engine thread, but for the last: on the one that waits. */
 typedef struct
 {
   void (*writable) (gpointer      owner);
   void (*hung_up)  (gpointer      owner); /* the worker closed its socket */
   void (*broken)   (gpointer      owner,
                     const GError *error);
+  void (*other)    (gpointer      owner); /* there is something in the other descriptor */
 } AiopoolIntakeOwner;
 
 AiopoolIntake *aiopool_intake_new           (int                       fd,
@@ -38,8 +39,10 @@ void           aiopool_intake_take_back     (AiopoolIntake            *self);
 void           aiopool_intake_ignore        (AiopoolIntake            *self);
 gboolean       aiopool_intake_read          (AiopoolIntake            *self,
                                              GError                  **error);
+gboolean       aiopool_intake_take_quiet    (AiopoolIntake            *self);
 gboolean       aiopool_intake_read_for      (AiopoolIntake            *self,
                                              int                       kick_fd,
+                                             int                       other_fd,
                                              gint64                    end,
                                              GError                  **error);
 

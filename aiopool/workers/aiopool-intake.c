@@ -29,6 +29,7 @@ struct _AiopoolIntake
   AiopoolInbound           *inbound; /* (owned) */
   gboolean                  is_over; /* nothing is handed over any more */
   int                       is_ignoring; /* atomic: what comes is thrown away */
+  int                       is_quiet; /* atomic: the other descriptor had nothing when this had */
   gboolean                  is_lent; /* under the owner's lock, as the next */
   gboolean                  wants_writable;
   const AiopoolIntakeOwner *owner_class;
@@ -162,16 +163,27 @@ clear_kick (int fd)
     g_debug ("kick: %s", g_strerror (errno));
 }
 
+/* For who is handed what was read: whether nothing was in the other descriptor by then. Asked once;
+ * what comes later may have come with something. */
+gboolean
+aiopool_intake_take_quiet (AiopoolIntake *self)
+{
+  return g_atomic_int_exchange (&self->is_quiet, FALSE);
+}
+
 /* For who borrowed it: sleeps until something came, or the eventfd @kick_fd or the time @end
- * (monotonic microseconds, -1 for never) says that it is enough, and takes it in. FALSE if the
- * engine has to go on. */
+ * (monotonic microseconds, -1 for never) says that it is enough, and takes it in. @other_fd, or -1,
+ * is looked at too, after the socket, and told of. FALSE if the engine has to go on. */
 gboolean
 aiopool_intake_read_for (AiopoolIntake  *self,
                          int             kick_fd,
+                         int             other_fd,
                          gint64          end,
                          GError        **error)
 {
-  struct pollfd fds[2] = { { self->fd, POLLIN, 0 }, { kick_fd, POLLIN, 0 } };
+  struct pollfd fds[3] = {
+    { self->fd, POLLIN, 0 }, { kick_fd, POLLIN, 0 }, { other_fd, POLLIN, 0 }
+  };
   gint64 left = end >= 0 ? MAX (end - g_get_monotonic_time (), 0) : 0;
   struct timespec timeout = { left / G_USEC_PER_SEC, left % G_USEC_PER_SEC * 1000 };
   GError *local = NULL;
@@ -179,13 +191,17 @@ aiopool_intake_read_for (AiopoolIntake  *self,
 
   if (g_atomic_int_get (&self->is_ignoring))
     return FALSE;
-  if (ppoll (fds, 2, end >= 0 ? &timeout : NULL, NULL) < 0)
+  if (ppoll (fds, G_N_ELEMENTS (fds), end >= 0 ? &timeout : NULL, NULL) < 0)
     return errno == EINTR;
   if (fds[1].revents != 0)
     clear_kick (kick_fd);
+  if (fds[2].revents != 0)
+    self->owner_class->other (self->owner);
   if (fds[0].revents == 0)
     return TRUE;
+  g_atomic_int_set (&self->is_quiet, fds[2].revents == 0);
   result = aiopool_intake_read (self, &local);
+  g_atomic_int_set (&self->is_quiet, FALSE);
   if (local == NULL)
     return result;
   g_propagate_error (error, local);

@@ -274,7 +274,8 @@ on_events (gpointer      owner,
 {
   AiopoolPeer *self = owner;
 
-  aiopool_stderr_drain (self->standard_error);
+  if (!aiopool_intake_take_quiet (self->intake) || n_events > 1)
+    aiopool_stderr_drain (self->standard_error);
   for (guint i = 0; i < n_events; i++)
     {
       AiopoolOutcome *outcome = &events[i].outcome;
@@ -330,7 +331,15 @@ on_writable (gpointer owner)
   self->owner_class->writable (self->owner, self);
 }
 
-static const AiopoolIntakeOwner intake_owner = { on_writable, on_hung_up, on_broken };
+static void
+on_other (gpointer owner)
+{
+  AiopoolPeer *self = owner;
+
+  aiopool_stderr_drain (self->standard_error);
+}
+
+static const AiopoolIntakeOwner intake_owner = { on_writable, on_hung_up, on_broken, on_other };
 
 static gboolean
 on_control_frame (gpointer            owner,
@@ -891,7 +900,8 @@ aiopool_peer_read_for (AiopoolPeer *self,
                        gint64       end)
 {
   g_autoptr (GError) error = NULL;
-  gboolean result = aiopool_intake_read_for (self->intake, kick_fd, end, &error);
+  int other_fd = aiopool_stderr_get_fd (self->standard_error);
+  gboolean result = aiopool_intake_read_for (self->intake, kick_fd, other_fd, end, &error);
 
   if (error != NULL)
     on_broken (self, error);

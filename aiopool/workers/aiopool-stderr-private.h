@@ -10,6 +10,7 @@ typedef struct _AiopoolStderr AiopoolStderr;
 AiopoolStderr *aiopool_stderr_new       (int           *write_fd,
                                          GError       **error);
 void           aiopool_stderr_free      (AiopoolStderr *self);
+int            aiopool_stderr_get_fd    (AiopoolStderr *self);
 void           aiopool_stderr_drain     (AiopoolStderr *self);
 char          *aiopool_stderr_dup_lines (AiopoolStderr *self,
                                          gint64         begin,

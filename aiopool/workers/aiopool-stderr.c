@@ -28,8 +28,8 @@
  * Whenever it was found empty, what had come until then was written before, and what comes later,
  * after. So a task's part reaches from the last such moment before it started to the first one
  * after it ended: all that it wrote is in it, and at both ends there may be more. The pipe is read
- * before results are told, so nothing of a task is taken for that of one which was submitted after
- * its result.
+ * before results are told, unless a poll said that nothing was in it when the one result came, so
+ * nothing of a task is taken for that of one which was submitted after its result.
  *
  * Threads: the engine watches it; whoever reads results drains it too. The lock guards everything.
  *
@@ -60,7 +60,7 @@ struct _AiopoolStderr
   AiopoolWatch watch;  /* the engine's */
   GMutex       lock;   /* guards what follows */
   int          fd;     /* (owned) */
-  gboolean     has_ended;
+  int          has_ended; /* written under the lock, and atomic */
   GString     *tail;   /* (owned) */
   gsize        n_lost; /* bytes not forwarded */
   guint64      total;  /* bytes that came; the tail is the last of them */
@@ -219,8 +219,15 @@ read_chunk (AiopoolStderr *self)
   else if (n < 0 && errno == EAGAIN)
     mark_empty (self, when);
   else if (n == 0 || errno != EINTR)
-    self->has_ended = TRUE;
+    g_atomic_int_set (&self->has_ended, TRUE);
   return n > 0;
+}
+
+/* To look whether there is something, as long as there may be; -1 from then on. From any thread. */
+int
+aiopool_stderr_get_fd (AiopoolStderr *self)
+{
+  return g_atomic_int_get (&self->has_ended) ? -1 : self->fd;
 }
 
 /* Reads what is there. From any thread. */
