@@ -68,16 +68,32 @@ helper_add_sandboxed (const char *path,
   helper_add_data (path, run_or_skip, (gconstpointer) function);
 }
 
+static gboolean
+is_valgrind (void)
+{
+  const char *preloaded = g_getenv ("LD_PRELOAD");
+
+  return preloaded != NULL && strstr (preloaded, "vgpreload") != NULL;
+}
+
+/* FALSE if the test is skipped. Valgrind keeps some descriptors for itself, tells of other limits
+ * for that, and knows nothing of pidfds. */
+gboolean
+helper_can_trust_descriptors (void)
+{
+  if (is_valgrind ())
+    g_test_skip ("valgrind has descriptors of its own");
+  return !is_valgrind ();
+}
+
 /* FALSE if the test is skipped. Sanitizers and valgrind take more of the address space than there
  * is memory in the machine. */
 gboolean
 helper_can_limit_memory (void)
 {
-  const char *preloaded = g_getenv ("LD_PRELOAD");
-
   if (IS_SANITIZED)
     g_test_skip ("a sanitizer needs terabytes of address space");
-  else if (preloaded != NULL && strstr (preloaded, "vgpreload") != NULL)
+  else if (is_valgrind ())
     g_test_skip ("valgrind has an address space of its own");
   else
     return TRUE;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -376,6 +377,15 @@ helper_gate_free (HelperGate *gate)
   close (gate->started[0]);
   close (gate->started[1]);
   g_free (gate);
+}
+
+/* How often a race is run: @n times, unless the environment says. */
+guint
+helper_rounds (guint n)
+{
+  const char *text = g_getenv ("AIOPOOL_TEST_ROUNDS");
+
+  return text != NULL ? (guint) atoi (text) : n;
 }
 
 char *

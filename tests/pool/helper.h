@@ -35,6 +35,8 @@ AiopoolExecutor *helper_launcher_pool (guint                max_workers,
 AiopoolExecutor *helper_sandbox_pool  (guint                max_workers);
 AiopoolLauncher *helper_sandbox_launcher (void);
 gboolean         helper_has_sandbox   (void);
+guint            helper_rounds        (guint                n);
+gboolean         helper_can_trust_descriptors (void);
 gboolean         helper_can_limit_memory (void);
 void             helper_add_sandboxed (const char          *path,
                                        GTestFunc            function);

@@ -784,7 +784,7 @@ test_a_pool_is_dropped_as_its_last_worker_goes (void)
 {
   gint64 end = g_get_monotonic_time () + (gint64) (HELPER_LONG * G_USEC_PER_SEC);
 
-  for (guint i = 0; i < 150; i++)
+  for (guint i = 0, n = helper_rounds (150); i < n; i++)
     {
       AiopoolExecutor *pool = new_pool (1, NULL);
       g_autoptr (AiopoolFuture) future = NULL;

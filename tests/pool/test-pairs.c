@@ -2,7 +2,6 @@
 #include "tests/pool/helper.h"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Every two ways in which a task can end, against each other, at the same moment as near as it can
@@ -222,19 +221,11 @@ run_round (Round *round)
     g_clear_object (&round->pool);
 }
 
-static guint
-get_n_rounds (void)
-{
-  const char *text = g_getenv ("AIOPOOL_TEST_ROUNDS");
-
-  return text != NULL ? (guint) atoi (text) : DEFAULT_ROUNDS;
-}
-
 static void
 test_pair (gconstpointer data)
 {
   g_autofree char *path = helper_marks_new ();
-  guint n_rounds = get_n_rounds ();
+  guint n_rounds = helper_rounds (DEFAULT_ROUNDS);
   guint pair = GPOINTER_TO_UINT (data);
   Round round = { .path = path, .ways = { pair / 8, pair % 8 } };
   g_autofree guint *counts = NULL;

@@ -314,10 +314,14 @@ test_the_parent_cannot_be_reached (void)
 {
   g_autoptr (AiopoolExecutor) pool = helper_sandbox_pool (1);
   g_autoptr (AiopoolExecutor) other = helper_pool (1);
-  g_autoptr (GVariant) result = helper_run (pool, "use-parent", NULL);
-  g_autoptr (GVariant) without = helper_run (other, "use-parent", NULL);
+  g_autoptr (GVariant) result = NULL;
+  g_autoptr (GVariant) without = NULL;
   int signalled, taken;
 
+  if (!helper_can_trust_descriptors ())
+    return;
+  result = helper_run (pool, "use-parent", NULL);
+  without = helper_run (other, "use-parent", NULL);
   g_variant_get (without, "(ii)", &signalled, &taken);
   g_assert_cmpint (signalled, ==, 0);
   g_variant_get (result, "(ii)", &signalled, &taken);
