@@ -3,6 +3,16 @@
 
 #include "aiopool/base/aiopool-error.h"
 
+/* Not by G_DEFINE_QUARK, whose number two threads may write at once. */
+static GQuark
+get_quark (gsize      *once,
+           const char *text)
+{
+  if (g_once_init_enter (once))
+    g_once_init_leave (once, g_quark_from_static_string (text));
+  return (GQuark) *once;
+}
+
 /**
  * aiopool_task_error_quark:
  *
@@ -12,7 +22,13 @@
  *
  * Since: 0.1
  */
-G_DEFINE_QUARK (aiopool-task-error-quark, aiopool_task_error)
+GQuark
+aiopool_task_error_quark (void)
+{
+  static gsize quark;
+
+  return get_quark (&quark, "aiopool-task-error-quark");
+}
 
 /**
  * aiopool_pool_error_quark:
@@ -23,7 +39,13 @@ G_DEFINE_QUARK (aiopool-task-error-quark, aiopool_task_error)
  *
  * Since: 0.1
  */
-G_DEFINE_QUARK (aiopool-pool-error-quark, aiopool_pool_error)
+GQuark
+aiopool_pool_error_quark (void)
+{
+  static gsize quark;
+
+  return get_quark (&quark, "aiopool-pool-error-quark");
+}
 
 G_DEFINE_ENUM_TYPE (AiopoolTaskError, aiopool_task_error,
                     G_DEFINE_ENUM_VALUE (AIOPOOL_TASK_ERROR_FAILED, "failed"),
