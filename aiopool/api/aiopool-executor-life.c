@@ -86,34 +86,26 @@ on_collected (GObject      *object,
     g_task_return_error (completion, error);
 }
 
-static GTask *
-new_completion (AiopoolExecutor    *self,
+/* Takes @future and @error, of which one is there. */
+static void
+tell_when_over (AiopoolExecutor    *self,
+                AiopoolFuture      *future,
+                GError             *error,
                 gpointer            tag,
                 GCancellable       *cancellable,
                 GAsyncReadyCallback callback,
                 gpointer            user_data)
 {
-  GTask *completion = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) completion = g_task_new (self, cancellable, callback, user_data);
 
   g_task_set_source_tag (completion, tag);
   g_task_set_check_cancellable (completion, FALSE);
-  return completion;
-}
-
-/* Takes @completion, @future and @error. */
-static void
-complete_after (GTask         *completion,
-                AiopoolFuture *future,
-                GError        *error)
-{
   if (future == NULL)
     {
       g_task_return_error (completion, error);
-      g_object_unref (completion);
       return;
     }
-  aiopool_future_collect_async (future, g_task_get_cancellable (completion), on_collected,
-                                completion);
+  aiopool_future_collect_async (future, cancellable, on_collected, g_steal_pointer (&completion));
   g_object_unref (future);
 }
 
@@ -169,17 +161,15 @@ aiopool_executor_shutdown_async (AiopoolExecutor     *self,
                                  GAsyncReadyCallback  callback,
                                  gpointer             user_data)
 {
-  GTask *completion;
   AiopoolFuture *future;
   GError *error = NULL;
 
   g_return_if_fail (AIOPOOL_IS_EXECUTOR (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  completion = new_completion (self, aiopool_executor_shutdown_async, cancellable, callback,
-                               user_data);
   future = begin_shutdown (self, flags, &error);
-  complete_after (completion, future, error);
+  tell_when_over (self, future, error, aiopool_executor_shutdown_async, cancellable, callback,
+                  user_data);
 }
 
 /**
@@ -256,17 +246,15 @@ aiopool_executor_join_async (AiopoolExecutor    *self,
                              GAsyncReadyCallback callback,
                              gpointer            user_data)
 {
-  GTask *completion;
   AiopoolFuture *future;
   GError *error = NULL;
 
   g_return_if_fail (AIOPOOL_IS_EXECUTOR (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  completion = new_completion (self, aiopool_executor_join_async, cancellable, callback,
-                               user_data);
   future = begin_join (self, &error);
-  complete_after (completion, future, error);
+  tell_when_over (self, future, error, aiopool_executor_join_async, cancellable, callback,
+                  user_data);
 }
 
 /**
@@ -382,17 +370,15 @@ aiopool_executor_test_async (AiopoolExecutor    *self,
                              GAsyncReadyCallback callback,
                              gpointer            user_data)
 {
-  GTask *completion;
   AiopoolFuture *future;
   GError *error = NULL;
 
   g_return_if_fail (AIOPOOL_IS_EXECUTOR (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  completion = new_completion (self, aiopool_executor_test_async, cancellable, callback,
-                               user_data);
   future = begin_test (self, &error);
-  complete_after (completion, future, error);
+  tell_when_over (self, future, error, aiopool_executor_test_async, cancellable, callback,
+                  user_data);
 }
 
 /**

@@ -382,12 +382,17 @@ take_news (AiopoolFuture *self,
 }
 
 /* At home. Partial results earn credit for more as they are delivered. */
+static AiopoolFutureExtra *
+extra_of_news (AiopoolLetter *letter)
+{
+  return (AiopoolFutureExtra *) (gpointer)
+         ((char *) letter - G_STRUCT_OFFSET (AiopoolFutureExtra, news));
+}
+
 static void
 deliver_news (AiopoolLetter *letter)
 {
-  AiopoolFutureExtra *extra = (AiopoolFutureExtra *) (gpointer)
-    ((char *) letter - G_STRUCT_OFFSET (AiopoolFutureExtra, news));
-  AiopoolFuture *self = g_object_ref (extra->future);
+  AiopoolFuture *self = g_object_ref (extra_of_news (letter)->future);
   News news;
 
   take_news (self, &news);
@@ -405,8 +410,7 @@ deliver_news (AiopoolLetter *letter)
 static gboolean
 is_news_quiet (AiopoolLetter *letter)
 {
-  AiopoolFutureExtra *extra = (AiopoolFutureExtra *) (gpointer)
-    ((char *) letter - G_STRUCT_OFFSET (AiopoolFutureExtra, news));
+  AiopoolFutureExtra *extra = extra_of_news (letter);
   gboolean has_more;
 
   aiopool_future_lock (extra->future);

@@ -9,17 +9,25 @@
 
 /* The life of a pool's workers and of the pool itself, from ahead of the first task to the end. */
 
+/* With the reason, then. */
+gboolean
+aiopool_pool_is_disposed (AiopoolPool *self,
+                          GError     **error)
+{
+  if (self->scheduler != NULL)
+    return FALSE;
+  g_set_error_literal (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_CLOSED,
+                       "The pool was disposed");
+  return TRUE;
+}
+
 static gboolean
 check_alive (AiopoolPool *self,
              GError     **error)
 {
   if (aiopool_engine_is_forked ())
     return aiopool_engine_start (error);
-  if (self->scheduler != NULL)
-    return TRUE;
-  g_set_error_literal (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_CLOSED,
-                       "The pool was disposed");
-  return FALSE;
+  return !aiopool_pool_is_disposed (self, error);
 }
 
 gboolean
@@ -32,9 +40,9 @@ aiopool_pool_check (AiopoolExecutor *executor,
 }
 
 /* @error: (transfer full) (nullable). */
-static void
-keep_promise (AiopoolPromise *promise,
-              GError         *error)
+void
+aiopool_pool_keep_promise (AiopoolPromise *promise,
+                           GError         *error)
 {
   if (error != NULL)
     aiopool_promise_reject (promise, error);
@@ -59,7 +67,7 @@ aiopool_pool_on_joined (gpointer pool)
     {
       if (self->is_trial)
         aiopool_scheduler_is_broken (self->scheduler, &error);
-      keep_promise (self->joining, error);
+      aiopool_pool_keep_promise (self->joining, error);
     }
   g_mutex_unlock (&self->lock);
 }
@@ -70,12 +78,13 @@ has_ended (AiopoolPromise *promise)
   return aiopool_future_is_done (aiopool_promise_get_future (promise));
 }
 
-static AiopoolFuture *
-new_rejected (GError *error)
+/* @error: (transfer full). */
+AiopoolFuture *
+aiopool_pool_new_rejected (GError *error)
 {
   g_autoptr (AiopoolPromise) promise = aiopool_promise_new (NULL);
 
-  keep_promise (promise, error);
+  aiopool_pool_keep_promise (promise, error);
   return g_object_ref (aiopool_promise_get_future (promise));
 }
 
@@ -88,7 +97,7 @@ aiopool_pool_begin_join (AiopoolExecutor *executor)
   GError *error = NULL;
 
   if (!check_alive (self, &error))
-    return new_rejected (error);
+    return aiopool_pool_new_rejected (error);
   g_mutex_lock (&self->lock);
   if (self->joining != NULL && has_ended (self->joining))
     old = g_steal_pointer (&self->joining);
@@ -151,7 +160,7 @@ aiopool_pool_begin_test (AiopoolExecutor *executor)
   AiopoolFuture *future;
 
   if (aiopool_pool_spawn_workers (trial, 1, &error) == 0)
-    return new_rejected (error);
+    return aiopool_pool_new_rejected (error);
   future = aiopool_pool_begin_join (AIOPOOL_EXECUTOR (trial));
   keep_trial (self, trial);
   return future;

@@ -42,6 +42,11 @@ struct _AiopoolPool
 AiopoolCounts aiopool_pool_get_counts         (AiopoolPool  *self);
 
 /* pool-life */
+gboolean       aiopool_pool_is_disposed       (AiopoolPool  *self,
+                                               GError      **error);
+void           aiopool_pool_keep_promise      (AiopoolPromise *promise,
+                                               GError       *error);
+AiopoolFuture *aiopool_pool_new_rejected      (GError       *error);
 void           aiopool_pool_on_joined         (gpointer      pool);
 void           aiopool_pool_on_given_up       (gpointer      pool,
                                                AiopoolJob   *job);

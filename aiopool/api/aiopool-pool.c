@@ -47,12 +47,6 @@ on_room (gpointer owner)
 }
 
 static void
-resolve_closing (AiopoolPromise *closing)
-{
-  aiopool_promise_resolve (closing, g_variant_new_tuple (NULL, 0));
-}
-
-static void
 on_closed (gpointer owner)
 {
   AiopoolPool *self = owner;
@@ -63,7 +57,7 @@ on_closed (gpointer owner)
   g_set_object (&closing, self->closing);
   g_mutex_unlock (&self->lock);
   if (closing != NULL)
-    resolve_closing (closing);
+    aiopool_pool_keep_promise (closing, NULL);
 }
 
 static void
@@ -85,22 +79,9 @@ aiopool_pool_submit (AiopoolExecutor *executor,
 {
   AiopoolPool *self = AIOPOOL_POOL (executor);
 
-  if (self->scheduler != NULL)
-    return aiopool_future_submit (self->scheduler, task, cancellable, error);
-  g_set_error_literal (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_CLOSED,
-                       "The pool was disposed");
-  return NULL;
-}
-
-static AiopoolFuture *
-reject_forked (void)
-{
-  g_autoptr (AiopoolPromise) promise = aiopool_promise_new (NULL);
-  g_autoptr (GError) error = NULL;
-
-  aiopool_engine_start (&error);
-  aiopool_promise_reject (promise, error);
-  return g_object_ref (aiopool_promise_get_future (promise));
+  if (aiopool_pool_is_disposed (self, error))
+    return NULL;
+  return aiopool_future_submit (self->scheduler, task, cancellable, error);
 }
 
 static AiopoolFuture *
@@ -109,10 +90,14 @@ aiopool_pool_begin_shutdown (AiopoolExecutor     *executor,
 {
   AiopoolPool *self = AIOPOOL_POOL (executor);
   g_autoptr (AiopoolPromise) closing = NULL;
+  GError *error = NULL;
   gboolean is_closed;
 
   if (aiopool_engine_is_forked ())
-    return reject_forked ();
+    {
+      aiopool_engine_start (&error);
+      return aiopool_pool_new_rejected (error);
+    }
   g_mutex_lock (&self->lock);
   if (self->closing == NULL)
     self->closing = aiopool_promise_new (NULL);
@@ -120,7 +105,7 @@ aiopool_pool_begin_shutdown (AiopoolExecutor     *executor,
   is_closed = self->is_closed || self->scheduler == NULL;
   g_mutex_unlock (&self->lock);
   if (is_closed)
-    resolve_closing (closing);
+    aiopool_pool_keep_promise (closing, NULL);
   else
     aiopool_scheduler_shutdown (self->scheduler, flags);
   return g_object_ref (aiopool_promise_get_future (closing));

@@ -21,16 +21,10 @@ give_up_queued (AiopoolScheduler *self,
                 const GError     *why,
                 AiopoolReport    *report)
 {
-  AiopoolOrder *order;
+  AiopoolJob *job;
 
-  while ((order = aiopool_queue_peek (&self->queue)) != NULL)
-    {
-      AiopoolJob *job = AIOPOOL_JOB (order);
-
-      aiopool_queue_remove (&self->queue, order);
-      aiopool_dispatch_claim (self, job, report);
-      aiopool_report_given_up (report, job, g_error_copy (why));
-    }
+  while ((job = aiopool_dispatch_claim_next (self, report)) != NULL)
+    aiopool_report_given_up (report, job, g_error_copy (why));
 }
 
 static void

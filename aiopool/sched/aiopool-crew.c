@@ -171,6 +171,14 @@ on_hire_ahead (gpointer scheduler)
   hire_one (scheduler, TRUE);
 }
 
+static void
+hire (AiopoolScheduler *self,
+      AiopoolEngineFunc on_engine)
+{
+  self->n_spawning++;
+  aiopool_engine_post (on_engine, aiopool_scheduler_ref (self));
+}
+
 /* Starts up to @n workers that nobody needs yet. Returns how many. */
 guint
 aiopool_crew_hire_ahead (AiopoolScheduler *self,
@@ -180,17 +188,9 @@ aiopool_crew_hire_ahead (AiopoolScheduler *self,
 
   n = MIN (n, self->limits.max_workers - MIN (n_alive, self->limits.max_workers));
   self->keeps_min = TRUE;
-  self->n_spawning += n;
   for (guint i = 0; i < n; i++)
-    aiopool_engine_post (on_hire_ahead, aiopool_scheduler_ref (self));
+    hire (self, on_hire_ahead);
   return n;
-}
-
-static void
-hire (AiopoolScheduler *self)
-{
-  self->n_spawning++;
-  aiopool_engine_post (on_hire, aiopool_scheduler_ref (self));
 }
 
 /* For tasks that wait with a worker that is busy, not in the queue. */
@@ -200,7 +200,7 @@ aiopool_crew_hire_one (AiopoolScheduler *self)
   if (may_start (self) && count_starting (self) == 0 &&
       g_get_monotonic_time () >= self->spawn_after &&
       aiopool_crew_count_alive (self) < self->limits.max_workers)
-    hire (self);
+    hire (self, on_hire);
 }
 
 /* Starts as many workers as there are tasks that nobody could take, and those below the minimum. */
@@ -218,7 +218,7 @@ aiopool_crew_hire (AiopoolScheduler *self)
     }
   self->spawn_after = 0;
   while (is_needed (self))
-    hire (self);
+    hire (self, on_hire);
 }
 
 static void
@@ -354,23 +354,12 @@ fail_queue (AiopoolScheduler *self,
             const char       *last_lines,
             AiopoolReport    *report)
 {
-  AiopoolOrder *order;
+  g_autoptr (GError) error = g_error_copy (why);
+  AiopoolJob *job;
 
-  while ((order = aiopool_queue_peek (&self->queue)) != NULL)
-    {
-      AiopoolJob *job = AIOPOOL_JOB (order);
-      GError *error = g_error_copy (why);
-
-      if (last_lines != NULL)
-        {
-          g_free (error->message);
-          error->message = g_strdup_printf ("%s; last lines of its standard error:\n%s",
-                                            why->message, last_lines);
-        }
-      aiopool_queue_remove (&self->queue, order);
-      aiopool_dispatch_claim (self, job, report);
-      aiopool_report_error (report, job, error, 0);
-    }
+  aiopool_dispatch_add_last_lines (error, last_lines);
+  while ((job = aiopool_dispatch_claim_next (self, report)) != NULL)
+    aiopool_report_error (report, job, g_error_copy (error), 0);
 }
 
 /* After @n failures in a row. */

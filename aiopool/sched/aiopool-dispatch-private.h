@@ -88,6 +88,11 @@ gint64   aiopool_scheduler_find_start      (AiopoolJob            *job);
 void     aiopool_dispatch_claim            (AiopoolScheduler      *self,
                                             AiopoolJob            *job,
                                             AiopoolReport         *report);
+AiopoolJob *
+         aiopool_dispatch_claim_next       (AiopoolScheduler      *self,
+                                            AiopoolReport         *report);
+void     aiopool_dispatch_add_last_lines   (GError                *error,
+                                            const char            *last_lines);
 void     aiopool_dispatch_abandon_running  (AiopoolScheduler      *self,
                                             AiopoolJob            *job,
                                             GError                *error,

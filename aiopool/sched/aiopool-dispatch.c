@@ -35,6 +35,33 @@ aiopool_dispatch_claim (AiopoolScheduler *self,
   report->has_room = TRUE;
 }
 
+/* (nullable): the next that waits, claimed. */
+AiopoolJob *
+aiopool_dispatch_claim_next (AiopoolScheduler *self,
+                             AiopoolReport    *report)
+{
+  AiopoolOrder *order = aiopool_queue_peek (&self->queue);
+
+  if (order == NULL)
+    return NULL;
+  aiopool_queue_remove (&self->queue, order);
+  aiopool_dispatch_claim (self, AIOPOOL_JOB (order), report);
+  return AIOPOOL_JOB (order);
+}
+
+/* @last_lines: (nullable): of a worker's standard error. */
+void
+aiopool_dispatch_add_last_lines (GError     *error,
+                                 const char *last_lines)
+{
+  g_autofree char *message = error->message;
+
+  error->message = last_lines != NULL
+                   ? g_strdup_printf ("%s; last lines of its standard error:\n%s", message,
+                                      last_lines)
+                   : g_steal_pointer (&message);
+}
+
 /* Settles a running job now, and has its worker stop running it by all means. */
 void
 aiopool_dispatch_abandon_running (AiopoolScheduler *self,
@@ -290,20 +317,18 @@ crash (AiopoolScheduler *self,
        AiopoolReport    *report)
 {
   AiopoolOutcome outcome = { .started = started, .ended = g_get_monotonic_time () };
-  const char *intro;
   g_autofree char *deaths = job->n_deaths > 1
                             ? g_strdup_printf ("; %u workers ended with it", job->n_deaths)
                             : NULL;
 
   outcome.last_lines = aiopool_peer_dup_standard_error (job->order.peer, started, G_MAXINT64);
-  intro = outcome.last_lines != NULL ? "; last lines of its standard error:\n" : "";
   outcome.pid = aiopool_peer_get_pid (job->order.peer);
   outcome.error = g_error_new (why->domain, why->code,
-                               "Task '%s' failed after %.3f seconds: %s%s%s%s",
+                               "Task '%s' failed after %.3f seconds: %s%s",
                                job->order.spec->function,
                                (double) (outcome.ended - started) / G_USEC_PER_SEC, why->message,
-                               deaths != NULL ? deaths : "", intro,
-                               outcome.last_lines != NULL ? outcome.last_lines : "");
+                               deaths != NULL ? deaths : "");
+  aiopool_dispatch_add_last_lines (outcome.error, outcome.last_lines);
   outcome.info = aiopool_error_info_new ("WorkerCrashed", why->message);
   aiopool_error_info_set_traceback (outcome.info, outcome.last_lines);
   aiopool_dispatch_claim (self, job, report);

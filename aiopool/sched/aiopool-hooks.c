@@ -113,15 +113,12 @@ fail (AiopoolScheduler *self,
       AiopoolReport    *report)
 {
   int code = hook->is_finalizer ? AIOPOOL_POOL_ERROR_FINALIZER : AIOPOOL_POOL_ERROR_INITIALIZER;
+  GError *error = g_error_new (AIOPOOL_POOL_ERROR, code, "The %s '%s' %s: %s",
+                               hook->is_finalizer ? "finalizer" : "initializer",
+                               hook->job.order.spec->function, what, why->message);
 
-  aiopool_closing_break (self,
-                         g_error_new (AIOPOOL_POOL_ERROR, code, "The %s '%s' %s: %s%s%s",
-                                      hook->is_finalizer ? "finalizer" : "initializer",
-                                      hook->job.order.spec->function, what, why->message,
-                                      last_lines != NULL ? "; last lines of its standard error:\n"
-                                                         : "",
-                                      last_lines != NULL ? last_lines : ""),
-                         self->limits.is_fragile, report);
+  aiopool_dispatch_add_last_lines (error, last_lines);
+  aiopool_closing_break (self, error, self->limits.is_fragile, report);
 }
 
 /* @job, a hook, ended by itself, with @error or none. */

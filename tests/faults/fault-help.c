@@ -185,15 +185,6 @@ fault_expect_all (GPtrArray         *futures,
     }
 }
 
-/* Waits for it, too. */
-void
-fault_expect_crash (AiopoolFuture *future,
-                    const char    *part)
-{
-  helper_expect_error (future, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED);
-  helper_expect_message (future, part);
-}
-
 /* What stays in every row: the pool works, and ends. */
 void
 fault_expect_good (AiopoolExecutor *executor)

@@ -31,14 +31,6 @@ fault_is_sanitized (void)
   return g_getenv ("AIOPOOL_TEST_SANITIZED") != NULL;
 }
 
-gboolean
-fault_is_valgrind (void)
-{
-  const char *preloaded = g_getenv ("LD_PRELOAD");
-
-  return preloaded != NULL && strstr (preloaded, "vgpreload") != NULL;
-}
-
 void
 fault_set_patience (double seconds)
 {
@@ -54,7 +46,7 @@ fault_factor (void)
 
   if (factor > 0)
     return factor;
-  return fault_is_valgrind () ? 10 : fault_is_sanitized () ? 4 : 1;
+  return helper_is_valgrind () ? 10 : fault_is_sanitized () ? 4 : 1;
 }
 
 /* A path in the directory of this row. */

@@ -56,7 +56,6 @@ char        *fault_marks          (void);
 void         fault_leave_files    (void);
 double       fault_factor         (void);
 gboolean     fault_is_sanitized   (void);
-gboolean     fault_is_valgrind    (void);
 
 /* Processes. */
 pid_t        fault_fork           (void           (*program) (int report_fd, gpointer data),
@@ -81,8 +80,6 @@ GPtrArray   *fault_submit_many    (AiopoolExecutor *executor,
                                    const char      *function);
 void         fault_expect_all     (GPtrArray       *futures,
                                    AiopoolFutureState state);
-void         fault_expect_crash   (AiopoolFuture   *future,
-                                   const char      *part);
 void         fault_expect_good    (AiopoolExecutor *executor);
 int          fault_run_int        (AiopoolExecutor *executor,
                                    const char      *function,

@@ -76,7 +76,7 @@ test_killed_by_every_signal (void)
 
       helper_wait (future);
       if (numbers[i] != 0)
-        fault_expect_crash (future, part);
+        helper_expect_crash (future, part);
       else
         g_assert_no_error (aiopool_future_get_error (future));
       if (numbers[i] == SIGKILL)
@@ -94,7 +94,7 @@ test_segfault (void)
   g_autoptr (AiopoolFuture) future = helper_submit (pool, "segfault", "(s)", "last words\n");
   g_autoptr (GPtrArray) others = fault_submit_many (pool, 20, "echo");
 
-  fault_expect_crash (future, "signal 11");
+  helper_expect_crash (future, "signal 11");
   helper_expect_message (future, "last words");
   fault_expect_all (others, AIOPOOL_FUTURE_DONE);
   fault_expect_good (pool);
@@ -113,7 +113,7 @@ test_exits (void)
       g_autoptr (AiopoolFuture) future = helper_submit (pool, "leave", "(i)", statuses[i]);
       g_autoptr (GPtrArray) others = fault_submit_many (pool, 5, "echo");
 
-      fault_expect_crash (future, part);
+      helper_expect_crash (future, part);
       fault_expect_all (others, AIOPOOL_FUTURE_DONE);
     }
   fault_expect_good (pool);
@@ -202,7 +202,7 @@ die_while_argument_is_written (AiopoolExecutor *pool,
   g_assert_false (aiopool_future_is_done (large));
   g_assert_cmpint (kill (pid, SIGKILL), ==, 0);
   if (is_busy)
-    fault_expect_crash (running, "signal 9");
+    helper_expect_crash (running, "signal 9");
   result = helper_collect (large);
   g_assert_cmpint (g_variant_get_int64 (result), ==, 4 * MIB);
 }
@@ -237,11 +237,11 @@ test_dies_while_a_result_is_written (void)
       g_autoptr (AiopoolFuture) future =
         helper_submit (pool, "die-in-large-result", "(tti)", 512 * MIB, 32 * MIB, SIGKILL);
 
-      fault_expect_crash (future, "signal 9");
+      helper_expect_crash (future, "signal 9");
     }
   g_assert_cmpuint (fault_get_memory ("RssShmem:"), <, before + 16 * MIB);
   half = helper_submit (fake, "any", NULL);
-  fault_expect_crash (half, "signal 9");
+  helper_expect_crash (half, "signal 9");
   fault_expect_good (pool);
   g_variant_unref (helper_run (fake, "any", NULL));
   helper_shutdown (fake, AIOPOOL_SHUTDOWN_DRAIN);
@@ -321,7 +321,7 @@ test_random_kills (void)
       if (aiopool_future_get_state (future) == AIOPOOL_FUTURE_DONE ||
           is_given_up (aiopool_future_get_error (future)))
         continue;
-      fault_expect_crash (future, "signal 9");
+      helper_expect_crash (future, "signal 9");
       n_crashed++;
     }
   g_test_message ("%u tasks, %u kills, %u crashed", storm.futures->len, storm.n_kills, n_crashed);
@@ -343,11 +343,11 @@ test_dies_in_its_result (void)
   g_autoptr (AiopoolFuture) late = helper_submit (pool, "die-after-result", NULL);
   g_autoptr (GPtrArray) others = fault_submit_many (pool, 10, "echo");
 
-  fault_expect_crash (killed, "signal 11");
-  fault_expect_crash (left, "exit status 0");
+  helper_expect_crash (killed, "signal 11");
+  helper_expect_crash (left, "exit status 0");
   helper_wait (late);
   if (aiopool_future_get_state (late) != AIOPOOL_FUTURE_DONE)
-    fault_expect_crash (late, "signal 9");
+    helper_expect_crash (late, "signal 9");
   fault_expect_all (others, AIOPOOL_FUTURE_DONE);
   fault_expect_good (pool);
 }
@@ -361,7 +361,7 @@ test_closes_every_descriptor (void)
   g_autoptr (AiopoolFuture) future = helper_submit (pool, "close-all", NULL);
   g_autoptr (GPtrArray) others = fault_submit_many (pool, 10, "echo");
 
-  fault_expect_crash (future, "signal 9");
+  helper_expect_crash (future, "signal 9");
   helper_await_end (pid);
   fault_expect_all (others, AIOPOOL_FUTURE_DONE);
   fault_expect_good (pool);
@@ -387,7 +387,7 @@ test_a_grandchild_keeps_the_sockets (void)
   g_autoptr (GPtrArray) others = fault_submit_many (pool, 10, "echo");
   int holder;
 
-  fault_expect_crash (future, "signal 9");
+  helper_expect_crash (future, "signal 9");
   fault_expect_all (others, AIOPOOL_FUTURE_DONE);
   fault_expect_good (pool);
   holder = read_pid (path);

@@ -83,7 +83,7 @@ leak (void)
 {
   g_autoptr (GPtrArray) pieces = g_ptr_array_new ();
 
-  if (!fault_is_valgrind () && (g_getenv ("AIOPOOL_TEST_SANITIZED") == NULL ||
+  if (!helper_is_valgrind () && (g_getenv ("AIOPOOL_TEST_SANITIZED") == NULL ||
                                 strstr (g_getenv ("AIOPOOL_TEST_SANITIZED"), "address") == NULL))
     abort ();
   for (guint i = 0; i < 100; i++)
@@ -168,7 +168,7 @@ test_case (gconstpointer data)
   g_unlink (path);
   g_test_message ("%s", why != NULL ? why : "passed");
   g_assert_cmpint (verdict, ==, self->verdict);
-  if (self->part != NULL && !fault_is_valgrind () && strstr (report, self->part) == NULL)
+  if (self->part != NULL && !helper_is_valgrind () && strstr (report, self->part) == NULL)
     g_error ("'%s' is not in: %s", self->part, report);
 }
 

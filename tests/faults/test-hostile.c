@@ -133,7 +133,7 @@ test_out_of_memory (void)
     }
   future = helper_submit (pool, "use-memory", "(t)", 512 * MIB);
   others = fault_submit_many (pool, 10, "echo");
-  fault_expect_crash (future, "signal 9");
+  helper_expect_crash (future, "signal 9");
   helper_expect_message (future, "memory may have run out");
   fault_expect_all (others, AIOPOOL_FUTURE_DONE);
   fault_expect_good (pool);
@@ -205,7 +205,7 @@ test_no_descriptors (void)
   int fd = dup (STDERR_FILENO); /* the lowest that is free */
 
   close (fd);
-  if (fault_is_valgrind ())
+  if (helper_is_valgrind ())
     fault_skip ("valgrind has a limit of its own, and other descriptors");
   exhaust (RLIMIT_NOFILE, (rlim_t) fd + 1, (rlim_t) fd + 60);
 }
@@ -359,7 +359,7 @@ test_memory_limit (void)
   g_autoptr (AiopoolFuture) future = NULL;
   int pid;
 
-  if (fault_is_sanitized () || fault_is_valgrind ())
+  if (fault_is_sanitized () || helper_is_valgrind ())
     fault_skip ("there is more address space in use than a limit could be");
   aiopool_launcher_set_max_memory (launcher, 512 * MIB);
   pool = AIOPOOL_EXECUTOR (aiopool_pool_new_with_launcher (1, launcher));

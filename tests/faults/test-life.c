@@ -418,7 +418,7 @@ test_many_pending (void)
   gint64 many = pile_up (50000, &size);
 
   g_test_message ("%zu bytes each; %d and %d microseconds", size, (int) few, (int) many);
-  if (!fault_is_sanitized () && !fault_is_valgrind ()) /* who have allocators of their own */
+  if (!fault_is_sanitized () && !helper_is_valgrind ()) /* who have allocators of their own */
     g_assert_cmpuint (size, <, 1024);
   g_assert_cmpint (many, <, 40 * few);
 }
@@ -458,7 +458,7 @@ test_nothing_leaks (void)
 
       g_variant_unref (helper_run (pool, "make-bytes", "(t)", (guint64) 1 << 20));
       g_variant_unref (helper_run (pool, "make-bytes", "(t)", (guint64) 3 << 20));
-      fault_expect_crash (crashing, "signal 9");
+      helper_expect_crash (crashing, "signal 9");
       fault_expect_all (futures, AIOPOOL_FUTURE_DONE);
       helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
     }

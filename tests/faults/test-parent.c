@@ -188,7 +188,7 @@ be_parent_with_copy (int      report_fd,
 static void
 test_sigkill_with_a_living_copy (void)
 {
-  if (fault_is_valgrind ())
+  if (helper_is_valgrind ())
     fault_skip ("valgrind has no pidfds, and a pipe is as open as its last copy");
   for (Deed deed = IDLE; deed < N_DEEDS; deed++)
     {
@@ -230,21 +230,27 @@ be_parent_of_starting (int      report_fd,
   wait_for_ever ();
 }
 
+/* @program tells the number of one process that has to go when it is killed. */
+static void
+expect_gone_with_parent (void   (*program) (int report_fd, gpointer data),
+                         gpointer data)
+{
+  int fd, pidfd;
+  pid_t pid = fault_fork (program, data, &fd);
+
+  pidfd = fault_open_pidfd (fault_read_number (fd));
+  g_assert_cmpint (kill (pid, SIGKILL), ==, 0);
+  fault_expect_gone (&pidfd, 1, FAULT_GONE);
+  g_assert_cmpint (waitpid (pid, NULL, 0), ==, pid);
+  close (fd);
+}
+
 /* Row 36: nothing of the library runs in the worker yet. */
 static void
 test_sigkill_before_the_worker_serves (void)
 {
   for (guint i = 0; i < 5; i++)
-    {
-      int fd, pidfd;
-      pid_t pid = fault_fork (be_parent_of_starting, NULL, &fd);
-
-      pidfd = fault_open_pidfd (fault_read_number (fd));
-      g_assert_cmpint (kill (pid, SIGKILL), ==, 0);
-      fault_expect_gone (&pidfd, 1, FAULT_GONE);
-      g_assert_cmpint (waitpid (pid, NULL, 0), ==, pid);
-      close (fd);
-    }
+    expect_gone_with_parent (be_parent_of_starting, NULL);
 }
 
 /* @data: not NULL for workers that never serve. */
@@ -318,7 +324,7 @@ test_no_handler_is_installed (void)
 {
   g_autoptr (AiopoolExecutor) other = NULL;
 
-  if (fault_is_valgrind ())
+  if (helper_is_valgrind ())
     fault_skip ("valgrind has handlers of its own");
   other = fault_pool (1);
   helper_run_echo (other, 1);
@@ -359,14 +365,8 @@ test_a_grandchild_goes_too (void)
     {
       g_autofree char *name = g_strdup_printf ("holder-%u", i);
       g_autofree char *path = fault_file (name);
-      int fd, pidfd;
-      pid_t pid = fault_fork (be_parent_of_grandchild, path, &fd);
 
-      pidfd = fault_open_pidfd (fault_read_number (fd));
-      g_assert_cmpint (kill (pid, SIGKILL), ==, 0);
-      fault_expect_gone (&pidfd, 1, FAULT_GONE);
-      g_assert_cmpint (waitpid (pid, NULL, 0), ==, pid);
-      close (fd);
+      expect_gone_with_parent (be_parent_of_grandchild, path);
     }
 }
 
@@ -375,7 +375,7 @@ be_parent_that_exits (int      report_fd,
                       gpointer data)
 {
   start_workers (GPOINTER_TO_INT (data), report_fd);
-  if (fault_is_valgrind ())
+  if (helper_is_valgrind ())
     _exit (0); /* it would look for leaks in what is not closed */
   exit (0);
 }

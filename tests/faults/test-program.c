@@ -27,7 +27,7 @@ run_fork (AiopoolExecutor *pool,
     return 1;
   if (how == 1)
     g_object_unref (pool);
-  if (how != 2 || fault_is_sanitized () || fault_is_valgrind ())
+  if (how != 2 || fault_is_sanitized () || helper_is_valgrind ())
     helper_end_fork (0); /* leaks are looked for at the end, and a fork has them */
   exit (0);
 }
@@ -121,7 +121,7 @@ block_signals (void)
 {
   sigset_t all;
 
-  if (fault_is_valgrind ())
+  if (helper_is_valgrind ())
     fault_skip ("without pidfds, which valgrind has not, GLib waits for SIGCHLD");
   sigfillset (&all);
   pthread_sigmask (SIG_BLOCK, &all, NULL);
@@ -334,7 +334,7 @@ use_pool_with_closed_descriptors (int      report_fd,
     fflush (stdout);
     g_variant_unref (helper_run (pool, "make-bytes", "(t)", 4 * MIB));
     crashing = helper_submit (pool, "segfault", "(s)", "words");
-    fault_expect_crash (crashing, "signal 11");
+    helper_expect_crash (crashing, "signal 11");
     fault_expect_good (pool);
   }
   fault_tell_number (report_fd, 81);

@@ -61,7 +61,7 @@ expect_all_steps (const Case *cases,
 
   for (guint i = 0; i < n_cases; i++)
     expect_steps (&cases[i]);
-  if (!fault_is_sanitized () && !fault_is_valgrind ())
+  if (!fault_is_sanitized () && !helper_is_valgrind ())
     g_assert_cmpuint (fault_get_memory ("VmHWM:"), <, before + 32 * MIB);
 }
 
@@ -120,7 +120,7 @@ test_random_bytes_on_every_descriptor (void)
 
   helper_run_echo (pool, 1);
   before = fault_get_memory ("VmHWM:");
-  if (!fault_is_sanitized () && !fault_is_valgrind ())
+  if (!fault_is_sanitized () && !helper_is_valgrind ())
     limit_address_space (2048 * MIB);
   for (guint seed = 0; seed < 40; seed++)
     {
@@ -136,7 +136,7 @@ test_random_bytes_on_every_descriptor (void)
         helper_wait (g_ptr_array_index (others, i));
       g_assert_cmpuint (helper_run_echo (pool, seed), ==, seed);
     }
-  if (!fault_is_sanitized () && !fault_is_valgrind ())
+  if (!fault_is_sanitized () && !helper_is_valgrind ())
     g_assert_cmpuint (fault_get_memory ("VmHWM:"), <, before + 32 * MIB);
   limit_address_space (RLIM_INFINITY);
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);

@@ -65,7 +65,7 @@ test_large_result (void)
   data = g_bytes_get_data (bytes, NULL);
   for (guint64 i = 0; i < size; i += 4096)
     g_assert_cmpuint (data[i], ==, (guint8) (i * 7 + size));
-  if (!fault_is_sanitized () && !fault_is_valgrind ())
+  if (!fault_is_sanitized () && !helper_is_valgrind ())
     g_assert_cmpuint (fault_get_memory ("VmHWM:"), <, before + 2 * size);
   peak = helper_run (pool, "read-status", "(s)", "VmHWM:");
   if (!fault_is_sanitized ())
@@ -118,7 +118,7 @@ test_huge_result (void)
   g_autoptr (AiopoolFuture) future = NULL;
 
   receive_sparse (pool, 2048 * MIB + 4097);
-  if (!fault_is_valgrind ()) /* which has no room for that */
+  if (!helper_is_valgrind ()) /* which has no room for that */
     receive_sparse (pool, 4096 * MIB + 4097);
   fault_expect_good (pool);
   future = helper_submit (other, "make-sparse", "(t)", 2048 * MIB + 4097);

@@ -68,8 +68,8 @@ helper_add_sandboxed (const char *path,
   helper_add_data (path, run_or_skip, (gconstpointer) function);
 }
 
-static gboolean
-is_valgrind (void)
+gboolean
+helper_is_valgrind (void)
 {
   const char *preloaded = g_getenv ("LD_PRELOAD");
 
@@ -81,9 +81,9 @@ is_valgrind (void)
 gboolean
 helper_can_trust_descriptors (void)
 {
-  if (is_valgrind ())
+  if (helper_is_valgrind ())
     g_test_skip ("valgrind has descriptors of its own");
-  return !is_valgrind ();
+  return !helper_is_valgrind ();
 }
 
 /* FALSE if the test is skipped. Sanitizers and valgrind take more of the address space than there
@@ -93,7 +93,7 @@ helper_can_limit_memory (void)
 {
   if (IS_SANITIZED)
     g_test_skip ("a sanitizer needs terabytes of address space");
-  else if (is_valgrind ())
+  else if (helper_is_valgrind ())
     g_test_skip ("valgrind has an address space of its own");
   else
     return TRUE;

@@ -234,6 +234,15 @@ helper_expect_message (AiopoolFuture *future,
     g_error ("'%s' is not in '%s'", part, error->message);
 }
 
+/* @part: of the message. */
+void
+helper_expect_crash (AiopoolFuture *future,
+                     const char    *part)
+{
+  helper_expect_error (future, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED);
+  helper_expect_message (future, part);
+}
+
 /* A task that should have run. */
 void
 helper_run_expecting (AiopoolExecutor *executor,

@@ -36,6 +36,7 @@ AiopoolExecutor *helper_sandbox_pool  (guint                max_workers);
 AiopoolLauncher *helper_sandbox_launcher (void);
 gboolean         helper_has_sandbox   (void);
 guint            helper_rounds        (guint                n);
+gboolean         helper_is_valgrind   (void);
 gboolean         helper_can_trust_descriptors (void);
 gboolean         helper_can_limit_memory (void);
 void             helper_add_sandboxed (const char          *path,
@@ -73,6 +74,8 @@ void             helper_expect_error  (AiopoolFuture       *future,
                                        GQuark               domain,
                                        int                  code);
 void             helper_expect_cancelled (AiopoolFuture    *future);
+void             helper_expect_crash  (AiopoolFuture       *future,
+                                       const char          *part);
 void             helper_expect_message (AiopoolFuture      *future,
                                         const char         *part);
 void             helper_run_expecting (AiopoolExecutor     *executor,

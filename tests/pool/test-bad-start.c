@@ -186,22 +186,13 @@ test_a_program_that_forgot_to_enter_is_no_fork_bomb (void)
   g_assert_nonnull (strstr (output, "aiopool-pool-error-quark 7\n"));
 }
 
-/* Its posix_spawn() returns before it is known whether there is such a program. */
-static gboolean
-is_under_valgrind (void)
-{
-  const char *preloaded = g_getenv ("LD_PRELOAD");
-
-  return preloaded != NULL && strstr (preloaded, "vgpreload") != NULL;
-}
-
 static void
 test_a_missing_shim (void)
 {
   g_autofree char *old = g_strdup (g_getenv ("AIOPOOL_WORKER_DIR"));
   g_autoptr (AiopoolExecutor) pool = helper_pool (2);
 
-  if (is_under_valgrind ())
+  if (helper_is_valgrind ())
     {
       g_test_skip ("valgrind tells too late that a program is missing");
       return;

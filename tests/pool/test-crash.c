@@ -9,14 +9,6 @@
 /* A worker that crashes fails its own task only, and nothing runs twice. */
 
 static void
-expect_crash (AiopoolFuture *future,
-              const char    *part)
-{
-  helper_expect_error (future, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED);
-  helper_expect_message (future, part);
-}
-
-static void
 test_a_signal_is_told (void)
 {
   static const struct { int number; const char *text; } signals[] = {
@@ -30,7 +22,7 @@ test_a_signal_is_told (void)
       int pid = helper_run_pid (pool);
       g_autoptr (AiopoolFuture) future = helper_submit (pool, "crash", "(i)", signals[i].number);
 
-      expect_crash (future, signals[i].text);
+      helper_expect_crash (future, signals[i].text);
       g_assert_cmpint (aiopool_future_get_worker_pid (future), ==, pid);
       g_assert_cmpfloat (aiopool_future_get_started_at (future), >, 0);
       g_assert_cmpint (helper_run_pid (pool), !=, pid);
@@ -50,7 +42,7 @@ test_an_exit_status_is_told_even_if_it_is_zero (void)
     {
       g_autoptr (AiopoolFuture) future = helper_submit (pool, "leave", "(i)", ends[i].status);
 
-      expect_crash (future, ends[i].text);
+      helper_expect_crash (future, ends[i].text);
     }
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
@@ -66,7 +58,7 @@ test_the_last_lines_of_standard_error_are_told (void)
   for (guint i = 0; i < 5000; i++)
     g_string_append_printf (text, "line %u of many\n", i);
   future = helper_submit (pool, "complain", "(^ay)", text->str);
-  expect_crash (future, "line 4999 of many");
+  helper_expect_crash (future, "line 4999 of many");
   helper_expect_message (future, "line 4990 of many");
   g_assert_null (strstr (aiopool_future_get_error (future)->message, "line 4989 of many"));
   info = aiopool_future_get_error_info (future);
@@ -80,7 +72,7 @@ test_standard_error_need_not_be_text (void)
   g_autoptr (AiopoolExecutor) pool = helper_pool (1);
   g_autoptr (AiopoolFuture) future = helper_submit (pool, "complain", "(^ay)", "a\xff\xfe" "b");
 
-  expect_crash (future, "b");
+  helper_expect_crash (future, "b");
   g_assert_true (g_utf8_validate (aiopool_future_get_error (future)->message, -1, NULL));
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
@@ -125,7 +117,7 @@ test_nothing_runs_twice (void)
 
       g_assert_cmpuint (counts[i], ==, 1);
       if (i % 17 == 5)
-        expect_crash (future, "signal 9");
+        helper_expect_crash (future, "signal 9");
       else
         g_assert_cmpint (aiopool_future_get_state (future), ==, AIOPOOL_FUTURE_DONE);
     }
@@ -181,7 +173,7 @@ test_killed_workers_lose_only_what_they_ran (void)
       if (aiopool_future_get_state (future) == AIOPOOL_FUTURE_DONE)
         g_assert_cmpuint (counts[i], ==, 1);
       else
-        expect_crash (future, "signal 9");
+        helper_expect_crash (future, "signal 9");
     }
 }
 
@@ -200,7 +192,7 @@ test_finished_results_survive_the_crash_of_the_next_task (void)
       crashing = helper_submit (pool, "crash", "(i)", SIGKILL);
       for (guint i = 0; i < futures->len; i++)
         g_variant_unref (helper_collect (g_ptr_array_index (futures, i)));
-      expect_crash (crashing, "signal 9");
+      helper_expect_crash (crashing, "signal 9");
     }
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
@@ -216,7 +208,7 @@ test_retries_run_it_again_and_are_counted (void)
 
   aiopool_task_set_retries (task, 3);
   future = helper_submit_task (pool, task);
-  expect_crash (future, "signal 9");
+  helper_expect_crash (future, "signal 9");
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
   counts = helper_marks_count (path, 1);
   g_assert_cmpuint (counts[0], ==, 4);
@@ -245,7 +237,7 @@ test_a_worker_that_closes_its_descriptors_is_killed (void)
   int pid = helper_run_pid (pool);
   g_autoptr (AiopoolFuture) future = helper_submit (pool, "close-all", NULL);
 
-  expect_crash (future, "killed");
+  helper_expect_crash (future, "killed");
   helper_await_end (pid);
   helper_run_echo (pool, 1);
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
@@ -257,7 +249,7 @@ test_a_child_that_holds_the_sockets_hides_no_death (void)
   g_autoptr (AiopoolExecutor) pool = helper_pool (1);
   g_autoptr (AiopoolFuture) future = helper_submit (pool, "leave-child", "(i)", SIGKILL);
 
-  expect_crash (future, "signal 9");
+  helper_expect_crash (future, "signal 9");
   helper_run_echo (pool, 1);
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }

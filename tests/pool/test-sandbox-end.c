@@ -13,14 +13,6 @@
  * for any process that is left. */
 
 static void
-expect_crash (AiopoolFuture *future,
-              const char    *part)
-{
-  helper_expect_error (future, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED);
-  helper_expect_message (future, part);
-}
-
-static void
 test_a_signal_is_told (void)
 {
   static const struct { int number; const char *text; } signals[] = {
@@ -33,7 +25,7 @@ test_a_signal_is_told (void)
     {
       g_autoptr (AiopoolFuture) future = helper_submit (pool, "crash", "(i)", signals[i].number);
 
-      expect_crash (future, signals[i].text);
+      helper_expect_crash (future, signals[i].text);
     }
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
@@ -51,7 +43,7 @@ test_an_exit_status_is_told (void)
     {
       g_autoptr (AiopoolFuture) future = helper_submit (pool, "leave", "(i)", ends[i].status);
 
-      expect_crash (future, ends[i].text);
+      helper_expect_crash (future, ends[i].text);
     }
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
@@ -62,7 +54,7 @@ test_the_last_lines_of_standard_error_are_told (void)
   g_autoptr (AiopoolExecutor) pool = helper_sandbox_pool (1);
   g_autoptr (AiopoolFuture) future = helper_submit (pool, "complain", "(^ay)", "the last words\n");
 
-  expect_crash (future, "the last words");
+  helper_expect_crash (future, "the last words");
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
@@ -93,7 +85,7 @@ test_what_a_task_leaves_goes_with_its_worker (void)
 
   g_variant_unref (helper_run (pool, "leave-daemon", NULL));
   future = helper_submit (pool, "leave-child", "(i)", SIGKILL);
-  expect_crash (future, "signal 9");
+  helper_expect_crash (future, "signal 9");
   g_variant_unref (helper_run (pool, "leave-daemon", NULL));
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
@@ -104,7 +96,7 @@ test_a_worker_that_closes_its_descriptors_is_killed (void)
   g_autoptr (AiopoolExecutor) pool = helper_sandbox_pool (1);
   g_autoptr (AiopoolFuture) future = helper_submit (pool, "close-all", NULL);
 
-  expect_crash (future, "killed");
+  helper_expect_crash (future, "killed");
   helper_run_echo (pool, 1);
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
@@ -383,7 +375,7 @@ test_the_processor_time_ends_the_worker (void)
   aiopool_launcher_set_max_core_size (launcher, 0);
   pool = helper_launcher_pool (1, launcher);
   future = helper_submit (pool, "spin", NULL);
-  expect_crash (future, "signal 24");
+  helper_expect_crash (future, "signal 24");
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
