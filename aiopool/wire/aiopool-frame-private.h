@@ -10,6 +10,8 @@ G_BEGIN_DECLS
 #define AIOPOOL_FRAME_HEADER_SIZE 16
 #define AIOPOOL_FRAME_MAX_BODY    (16u * 1024 * 1024) /* bytes; larger values leave the stream */
 #define AIOPOOL_FRAME_MEMORY_FD   1                   /* flag: the first descriptor is a value's */
+#define AIOPOOL_FRAME_CHUNK       2                   /* flag of a TASK: the argument is an array */
+#define AIOPOOL_FRAME_ITEM        2                   /* flag of a RESULT or ERROR: of one item */
 #define AIOPOOL_FRAME_MAX_FDS     250                 /* the kernel takes 253 in one message */
 
 typedef enum
@@ -25,6 +27,7 @@ typedef enum
   AIOPOOL_FRAME_LOG = 21,
   AIOPOOL_FRAME_REFUSE = 22,
   AIOPOOL_FRAME_RELEASE = 23,    /* both ways */
+  AIOPOOL_FRAME_ITEMS = 24,      /* worker to parent, data */
   AIOPOOL_FRAME_CANCEL = 32,     /* parent to worker, control */
   AIOPOOL_FRAME_CREDIT = 33,
   AIOPOOL_FRAME_TRIM = 34,

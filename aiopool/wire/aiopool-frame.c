@@ -15,7 +15,7 @@ static gboolean
 is_known (guint8 type)
 {
   return (type >= AIOPOOL_FRAME_CONFIG && type <= AIOPOOL_FRAME_TASK) ||
-         (type >= AIOPOOL_FRAME_HELLO && type <= AIOPOOL_FRAME_RELEASE) ||
+         (type >= AIOPOOL_FRAME_HELLO && type <= AIOPOOL_FRAME_ITEMS) ||
          (type >= AIOPOOL_FRAME_CANCEL && type <= AIOPOOL_FRAME_TERMINATE) ||
          type == AIOPOOL_FRAME_UNHEARD;
 }
@@ -26,7 +26,26 @@ carries_value (guint8 type)
   return type == AIOPOOL_FRAME_TASK || type == AIOPOOL_FRAME_RESULT || type == AIOPOOL_FRAME_EMIT;
 }
 
-/* Each type has at most one flag; descriptors go with values alone. */
+static guint8
+flags_of (guint8 type)
+{
+  switch (type)
+    {
+    case AIOPOOL_FRAME_TASK:
+    case AIOPOOL_FRAME_RESULT:
+      return 3;
+    case AIOPOOL_FRAME_ERROR:
+      return 2;
+    case AIOPOOL_FRAME_EMIT:
+    case AIOPOOL_FRAME_RELEASE:
+    case AIOPOOL_FRAME_CANCEL:
+      return 1;
+    default:
+      return 0;
+    }
+}
+
+/* Each type has its flags; descriptors go with values alone. */
 static gboolean
 may_have (guint8 type,
           guint8 flags,
@@ -34,8 +53,7 @@ may_have (guint8 type,
 {
   if (n_fds > 0 && (n_fds > AIOPOOL_FRAME_MAX_FDS || !carries_value (type)))
     return FALSE;
-  return flags == 0 || (flags == 1 && (carries_value (type) || type == AIOPOOL_FRAME_RELEASE ||
-                                       type == AIOPOOL_FRAME_CANCEL));
+  return (flags & ~flags_of (type)) == 0;
 }
 
 /* @frame_size is set once the header is complete: the bytes that the whole frame takes. */

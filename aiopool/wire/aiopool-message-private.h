@@ -8,6 +8,9 @@ G_BEGIN_DECLS
 
 #define AIOPOOL_INLINE_LIMIT (128 * 1024) /* bytes; larger values leave the stream */
 
+#define AIOPOOL_MAX_ITEMS    (1u << 24)   /* of a chunk */
+#define AIOPOOL_MAX_RUN_SIZE (64 * 1024)  /* bytes of the values of a run of items */
+
 /* What a partial result of @size bytes takes of a task's credit, and how far a task may be behind
  * with that before it must wait to send one more. */
 #define AIOPOOL_EMIT_COST(size) ((gint64) (size) + 64)
@@ -52,6 +55,7 @@ typedef struct
   AiopoolValueMessage argument;
   gconstpointer       keywords; /* (nullable): a serialised a{sv} */
   gsize               keywords_size;
+  guint32             n_items;  /* of a chunk, whose argument is an array of so many; else 0 */
 } AiopoolTaskMessage;
 
 typedef struct
@@ -59,6 +63,8 @@ typedef struct
   gint64              started; /* monotonic microseconds */
   gint64              ended;
   AiopoolValueMessage value;
+  gboolean            is_item; /* of the item @index of a chunk */
+  guint32             index;
 } AiopoolResultMessage;
 
 typedef struct
@@ -67,7 +73,19 @@ typedef struct
   gint64        ended;
   gconstpointer error; /* see remote-error */
   gsize         error_size;
+  gboolean      is_item; /* as above */
+  guint32       index;
 } AiopoolErrorMessage;
+
+/* Results of a run of items of a chunk. */
+typedef struct
+{
+  guint32            first;     /* index in the chunk */
+  guint32            n;
+  gint64             started;   /* monotonic microseconds: of the first */
+  const guint8      *run_times; /* n of them, 4 bytes each, not aligned: microseconds */
+  AiopoolPayloadView values;    /* an array of n */
+} AiopoolItemsMessage;
 
 typedef struct
 {
@@ -113,6 +131,12 @@ void     aiopool_message_write_error    (guint8                       *out,
                                          const AiopoolErrorMessage    *message);
 gboolean aiopool_message_parse_error    (const AiopoolFrame           *frame,
                                          AiopoolErrorMessage          *message);
+gsize    aiopool_message_items_size     (const AiopoolItemsMessage    *message);
+void     aiopool_message_write_items    (guint8                       *out,
+                                         guint64                       id,
+                                         const AiopoolItemsMessage    *message);
+gboolean aiopool_message_parse_items    (const AiopoolFrame           *frame,
+                                         AiopoolItemsMessage          *message);
 gsize    aiopool_message_progress_size  (const AiopoolProgressMessage *message);
 void     aiopool_message_write_progress (guint8                       *out,
                                          guint64                       id,

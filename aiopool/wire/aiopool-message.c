@@ -42,6 +42,21 @@ typedef struct
   gint64 ended;
 } ErrorHead;
 
+typedef struct
+{
+  guint32   first;
+  guint32   n;
+  gint64    started;
+  ValueHead value;
+} ItemsHead;
+
+/* Behind the head of what belongs to a chunk: how many items, or which. */
+typedef struct
+{
+  guint32 number;
+  guint32 zero;
+} ItemWord;
+
 #define PAD AIOPOOL_FRAME_PAD
 
 static gsize
@@ -163,6 +178,41 @@ parse_value (const AiopoolFrame  *frame,
   return TRUE;
 }
 
+static gsize
+word_size (gboolean has_word)
+{
+  return has_word ? sizeof (ItemWord) : 0;
+}
+
+static guint8 *
+write_word (guint8   *out,
+            gboolean  has_word,
+            guint32   number)
+{
+  ItemWord word = { number, 0 };
+
+  if (has_word)
+    memcpy (out, &word, sizeof word);
+  return out + word_size (has_word);
+}
+
+/* @head_size: bytes of the body before it. */
+static gboolean
+parse_word (const AiopoolFrame *frame,
+            gsize               head_size,
+            gboolean            has_word,
+            guint32            *number)
+{
+  ItemWord word = { 0, 0 };
+
+  if (has_word && frame->length < head_size + sizeof word)
+    return FALSE;
+  if (has_word)
+    memcpy (&word, frame->body + head_size, sizeof word);
+  *number = word.number;
+  return word.zero == 0 && word.number <= AIOPOOL_MAX_ITEMS;
+}
+
 static void
 write_fixed (guint8           *out,
              AiopoolFrameType  type,
@@ -225,11 +275,17 @@ aiopool_message_parse_hello (const AiopoolFrame  *frame,
   return parse_fixed (frame, AIOPOOL_FRAME_HELLO, message, sizeof *message);
 }
 
+static gboolean
+is_array (const AiopoolValueMessage *message)
+{
+  return message->view.format == AIOPOOL_FORMAT_GVARIANT && *message->view.type == 'a';
+}
+
 gsize
 aiopool_message_task_size (const AiopoolTaskMessage *message)
 {
-  return AIOPOOL_FRAME_HEADER_SIZE + sizeof (TaskHead) + value_tail_size (&message->argument) +
-         PAD (message->keywords_size);
+  return AIOPOOL_FRAME_HEADER_SIZE + sizeof (TaskHead) + word_size (message->n_items > 0) +
+         value_tail_size (&message->argument) + PAD (message->keywords_size);
 }
 
 void
@@ -240,14 +296,16 @@ aiopool_message_write_task (guint8                   *out,
 {
   TaskHead head = { .function = message->function, .timeout = message->timeout };
   gsize size = aiopool_message_task_size (message) - AIOPOOL_FRAME_HEADER_SIZE;
+  gboolean is_chunk = message->n_items > 0;
+  guint8 flags = memory_flag (&message->argument) | (is_chunk ? AIOPOOL_FRAME_CHUNK : 0);
 
   head.keywords_size = (guint32) message->keywords_size;
   fill_value_head (&head.value, &message->argument);
-  aiopool_frame_header (out, AIOPOOL_FRAME_TASK, memory_flag (&message->argument), n_fds, id,
-                        (guint32) size);
+  aiopool_frame_header (out, AIOPOOL_FRAME_TASK, flags, n_fds, id, (guint32) size);
   out += AIOPOOL_FRAME_HEADER_SIZE;
   memcpy (out, &head, sizeof head);
-  out = write_value_tail (out + sizeof head, &message->argument);
+  out = write_word (out + sizeof head, is_chunk, message->n_items);
+  out = write_value_tail (out, &message->argument);
   write_padded (out, message->keywords, message->keywords_size);
 }
 
@@ -255,21 +313,25 @@ gboolean
 aiopool_message_parse_task (const AiopoolFrame *frame,
                             AiopoolTaskMessage *message)
 {
+  gboolean is_chunk = (frame->flags & AIOPOOL_FRAME_CHUNK) != 0;
+  gsize used, head_size = sizeof (TaskHead) + word_size (is_chunk);
   TaskHead head;
-  gsize used;
 
-  if (frame->type != AIOPOOL_FRAME_TASK || frame->length < sizeof head)
+  if (frame->type != AIOPOOL_FRAME_TASK || frame->length < sizeof head ||
+      !parse_word (frame, sizeof head, is_chunk, &message->n_items))
     return FALSE;
   memcpy (&head, frame->body, sizeof head);
-  if (!parse_value (frame, &head.value, frame->body + sizeof head, frame->length - sizeof head,
+  if (!parse_value (frame, &head.value, frame->body + head_size, frame->length - head_size,
                     &message->argument, &used))
     return FALSE;
   if (head.keywords_size > frame->length ||
-      frame->length - sizeof head - used != PAD (head.keywords_size))
+      frame->length - head_size - used != PAD (head.keywords_size))
+    return FALSE;
+  if (is_chunk && (message->n_items == 0 || !is_array (&message->argument)))
     return FALSE;
   message->function = head.function;
   message->timeout = head.timeout;
-  message->keywords = head.keywords_size > 0 ? frame->body + sizeof head + used : NULL;
+  message->keywords = head.keywords_size > 0 ? frame->body + head_size + used : NULL;
   message->keywords_size = head.keywords_size;
   return TRUE;
 }
@@ -277,7 +339,8 @@ aiopool_message_parse_task (const AiopoolFrame *frame,
 gsize
 aiopool_message_result_size (const AiopoolResultMessage *message)
 {
-  return AIOPOOL_FRAME_HEADER_SIZE + sizeof (ResultHead) + value_tail_size (&message->value);
+  return AIOPOOL_FRAME_HEADER_SIZE + sizeof (ResultHead) + word_size (message->is_item) +
+         value_tail_size (&message->value);
 }
 
 void
@@ -288,30 +351,34 @@ aiopool_message_write_result (guint8                     *out,
 {
   ResultHead head = { .started = message->started, .ended = message->ended };
   gsize size = aiopool_message_result_size (message) - AIOPOOL_FRAME_HEADER_SIZE;
+  guint8 flags = memory_flag (&message->value) | (message->is_item ? AIOPOOL_FRAME_ITEM : 0);
 
   fill_value_head (&head.value, &message->value);
-  aiopool_frame_header (out, AIOPOOL_FRAME_RESULT, memory_flag (&message->value), n_fds, id,
-                        (guint32) size);
+  aiopool_frame_header (out, AIOPOOL_FRAME_RESULT, flags, n_fds, id, (guint32) size);
   out += AIOPOOL_FRAME_HEADER_SIZE;
   memcpy (out, &head, sizeof head);
-  write_value_tail (out + sizeof head, &message->value);
+  out = write_word (out + sizeof head, message->is_item, message->index);
+  write_value_tail (out, &message->value);
 }
 
 gboolean
 aiopool_message_parse_result (const AiopoolFrame   *frame,
                               AiopoolResultMessage *message)
 {
+  gboolean is_item = (frame->flags & AIOPOOL_FRAME_ITEM) != 0;
+  gsize used, head_size = sizeof (ResultHead) + word_size (is_item);
   ResultHead head;
-  gsize used;
 
-  if (frame->type != AIOPOOL_FRAME_RESULT || frame->length < sizeof head)
+  if (frame->type != AIOPOOL_FRAME_RESULT || frame->length < sizeof head ||
+      !parse_word (frame, sizeof head, is_item, &message->index))
     return FALSE;
   memcpy (&head, frame->body, sizeof head);
   message->started = head.started;
   message->ended = head.ended;
-  return parse_value (frame, &head.value, frame->body + sizeof head, frame->length - sizeof head,
+  message->is_item = is_item;
+  return parse_value (frame, &head.value, frame->body + head_size, frame->length - head_size,
                       &message->value, &used) &&
-         used == frame->length - sizeof head;
+         used == frame->length - head_size;
 }
 
 gsize
@@ -355,7 +422,8 @@ aiopool_message_parse_emit (const AiopoolFrame  *frame,
 gsize
 aiopool_message_error_size (const AiopoolErrorMessage *message)
 {
-  return AIOPOOL_FRAME_HEADER_SIZE + sizeof (ErrorHead) + PAD (message->error_size);
+  return AIOPOOL_FRAME_HEADER_SIZE + sizeof (ErrorHead) + word_size (message->is_item) +
+         PAD (message->error_size);
 }
 
 void
@@ -364,28 +432,96 @@ aiopool_message_write_error (guint8                    *out,
                              const AiopoolErrorMessage *message)
 {
   ErrorHead head = { message->started, message->ended };
-  gsize size = sizeof head + message->error_size;
+  gsize size = sizeof head + word_size (message->is_item) + message->error_size;
 
-  aiopool_frame_header (out, AIOPOOL_FRAME_ERROR, 0, 0, id, (guint32) size);
+  aiopool_frame_header (out, AIOPOOL_FRAME_ERROR, message->is_item ? AIOPOOL_FRAME_ITEM : 0, 0, id,
+                        (guint32) size);
   out += AIOPOOL_FRAME_HEADER_SIZE;
   memcpy (out, &head, sizeof head);
-  write_padded (out + sizeof head, message->error, message->error_size);
+  out = write_word (out + sizeof head, message->is_item, message->index);
+  write_padded (out, message->error, message->error_size);
 }
 
 gboolean
 aiopool_message_parse_error (const AiopoolFrame  *frame,
                              AiopoolErrorMessage *message)
 {
+  gboolean is_item = (frame->flags & AIOPOOL_FRAME_ITEM) != 0;
+  gsize head_size = sizeof (ErrorHead) + word_size (is_item);
   ErrorHead head;
 
-  if (frame->type != AIOPOOL_FRAME_ERROR || frame->length < sizeof head || frame->n_fds != 0)
+  if (frame->type != AIOPOOL_FRAME_ERROR || frame->length < sizeof head || frame->n_fds != 0 ||
+      !parse_word (frame, sizeof head, is_item, &message->index))
     return FALSE;
   memcpy (&head, frame->body, sizeof head);
   message->started = head.started;
   message->ended = head.ended;
-  message->error = frame->body + sizeof head;
-  message->error_size = frame->length - sizeof head;
+  message->is_item = is_item;
+  message->error = frame->body + head_size;
+  message->error_size = frame->length - head_size;
   return TRUE;
+}
+
+/* The values are always in the frame. */
+static AiopoolValueMessage
+values_of (const AiopoolItemsMessage *message)
+{
+  return (AiopoolValueMessage) { .view = message->values, .transport = AIOPOOL_TRANSPORT_INLINE };
+}
+
+gsize
+aiopool_message_items_size (const AiopoolItemsMessage *message)
+{
+  AiopoolValueMessage values = values_of (message);
+
+  return AIOPOOL_FRAME_HEADER_SIZE + sizeof (ItemsHead) +
+         PAD ((gsize) message->n * sizeof (guint32)) + value_tail_size (&values);
+}
+
+void
+aiopool_message_write_items (guint8                    *out,
+                             guint64                    id,
+                             const AiopoolItemsMessage *message)
+{
+  ItemsHead head = { .first = message->first, .n = message->n, .started = message->started };
+  gsize size = aiopool_message_items_size (message) - AIOPOOL_FRAME_HEADER_SIZE;
+  AiopoolValueMessage values = values_of (message);
+
+  fill_value_head (&head.value, &values);
+  aiopool_frame_header (out, AIOPOOL_FRAME_ITEMS, 0, 0, id, (guint32) size);
+  out += AIOPOOL_FRAME_HEADER_SIZE;
+  memcpy (out, &head, sizeof head);
+  out = write_padded (out + sizeof head, message->run_times,
+                      (gsize) message->n * sizeof (guint32));
+  write_value_tail (out, &values);
+}
+
+/* Whether the array has @message->n children is for the reader to see. */
+gboolean
+aiopool_message_parse_items (const AiopoolFrame  *frame,
+                             AiopoolItemsMessage *message)
+{
+  AiopoolValueMessage values;
+  ItemsHead head;
+  gsize used, head_size;
+
+  if (frame->type != AIOPOOL_FRAME_ITEMS || frame->length < sizeof head)
+    return FALSE;
+  memcpy (&head, frame->body, sizeof head);
+  if (head.n == 0 || head.first >= AIOPOOL_MAX_ITEMS || head.n > AIOPOOL_MAX_ITEMS - head.first)
+    return FALSE;
+  head_size = sizeof head + PAD ((gsize) head.n * sizeof (guint32));
+  if (head_size > frame->length || head.value.transport != AIOPOOL_TRANSPORT_INLINE ||
+      head.value.size > AIOPOOL_MAX_RUN_SIZE ||
+      !parse_value (frame, &head.value, frame->body + head_size, frame->length - head_size,
+                    &values, &used))
+    return FALSE;
+  message->first = head.first;
+  message->n = head.n;
+  message->started = head.started;
+  message->run_times = frame->body + sizeof head;
+  message->values = values.view;
+  return used == frame->length - head_size && is_array (&values);
 }
 
 gsize

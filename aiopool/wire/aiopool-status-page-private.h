@@ -38,6 +38,22 @@ gboolean           aiopool_status_page_is_started (AiopoolStatusPage   *self,
                                                    guint64              id,
                                                    gint64              *since);
 
+/* The items of a chunk. */
+void               aiopool_status_page_set_items  (AiopoolStatusPage   *self,
+                                                   guint64              id,
+                                                   guint32              n_items);
+gboolean           aiopool_status_page_claim_item (AiopoolStatusPage   *self,
+                                                   guint64              id,
+                                                   gint64               now,
+                                                   guint32             *index);
+guint32            aiopool_status_page_cut_items  (AiopoolStatusPage   *self,
+                                                   guint64              id,
+                                                   guint32              from,
+                                                   guint32              n_items);
+guint32            aiopool_status_page_get_n_begun (AiopoolStatusPage  *self,
+                                                   guint64              id,
+                                                   gint64              *since);
+
 guint8            *aiopool_status_page_get_outbox (AiopoolStatusPage   *self);
 void               aiopool_status_page_set_base   (AiopoolStatusPage   *self,
                                                    guint64              base);

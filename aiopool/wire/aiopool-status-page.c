@@ -21,6 +21,10 @@
  * compare-and-swap on the whole word, so that exactly one of them wins, and so that a frame of an
  * earlier generation is recognised. The parent frees and reuses slots alone.
  *
+ * A chunk is one task of many items. The worker takes one after the other by compare-and-swap of
+ * next and end, which are one word too; so the parent can take back those from some index on that
+ * have not begun, and knows to which of the two each item belongs.
+ *
  * Behind the slots lies the worker's outbox: results that it has finished and not yet written to
  * the socket. base and end are offsets in the stream of all that it ever sent: what lies between
  * what the parent received and end is still in the outbox when a worker dies, so that a crash does
@@ -35,7 +39,8 @@ typedef struct
 {
   _Atomic guint64 word;
   _Atomic gint64  started; /* monotonic microseconds */
-  guint64         unused[2];
+  _Atomic guint64 items;   /* of a chunk: the next in the low half, the end in the high one */
+  guint64         unused;
 } Slot;
 
 typedef struct
@@ -221,6 +226,77 @@ aiopool_status_page_is_started (AiopoolStatusPage *self,
     return FALSE;
   *since = atomic_load_explicit (&slot->started, memory_order_relaxed);
   return TRUE;
+}
+
+#define ITEMS(next, end) ((guint64) (end) << 32 | (next))
+#define NEXT(items)      ((guint32) (items))
+#define END(items)       ((guint32) ((items) >> 32))
+
+#define MAX_TRIES 1000 /* of a parent, against a worker that begins items faster than can be */
+
+/* Parent: before set_sent(). */
+void
+aiopool_status_page_set_items (AiopoolStatusPage *self,
+                               guint64            id,
+                               guint32            n_items)
+{
+  atomic_store_explicit (&slot_of (self, id)->items, ITEMS (0, n_items), memory_order_relaxed);
+}
+
+/* Worker, for a chunk that it has started: begins the next item. FALSE if there is none, or none
+ * that was not taken back. */
+gboolean
+aiopool_status_page_claim_item (AiopoolStatusPage *self,
+                                guint64            id,
+                                gint64             now,
+                                guint32           *index)
+{
+  Slot *slot = slot_of (self, id);
+  guint64 items = atomic_load_explicit (&slot->items, memory_order_relaxed);
+
+  atomic_store_explicit (&slot->started, now, memory_order_relaxed);
+  do
+    {
+      if (NEXT (items) >= END (items))
+        return FALSE;
+    }
+  while (!atomic_compare_exchange_weak (&slot->items, &items, items + 1));
+  *index = NEXT (items);
+  return TRUE;
+}
+
+/* Parent: takes back the items from @from on that have not begun, of a chunk that has @n_items.
+ * Returns how many it has from now on. */
+guint32
+aiopool_status_page_cut_items (AiopoolStatusPage *self,
+                               guint64            id,
+                               guint32            from,
+                               guint32            n_items)
+{
+  Slot *slot = slot_of (self, id);
+  guint64 items = atomic_load_explicit (&slot->items, memory_order_relaxed);
+
+  for (guint i = 0; i < MAX_TRIES; i++)
+    {
+      guint32 end = MIN (MAX (NEXT (items), from), n_items);
+
+      if (atomic_compare_exchange_weak (&slot->items, &items, ITEMS (NEXT (items), end)))
+        return end;
+    }
+  return n_items;
+}
+
+/* Parent: how many the worker has begun, and when the last of them, which are claims. */
+guint32
+aiopool_status_page_get_n_begun (AiopoolStatusPage *self,
+                                 guint64            id,
+                                 gint64            *since)
+{
+  Slot *slot = slot_of (self, id);
+  guint64 items = atomic_load (&slot->items);
+
+  *since = atomic_load_explicit (&slot->started, memory_order_relaxed);
+  return NEXT (items);
 }
 
 guint8 *
