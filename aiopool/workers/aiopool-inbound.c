@@ -137,6 +137,25 @@ read_value (AiopoolInbound             *self,
   return aiopool_payload_new_bytes (value->view.format, value->view.type, bytes);
 }
 
+/* What came of the item @index of a chunk is told as a run of one. */
+static void
+make_item (AiopoolEvent *event,
+           guint32       index)
+{
+  AiopoolItems *items = &event->items;
+  AiopoolOutcome outcome = event->outcome;
+  gint64 run_time = outcome.ended > outcome.started ? outcome.ended - outcome.started : 0;
+
+  event->type = AIOPOOL_EVENT_ITEMS;
+  event->outcome = (AiopoolOutcome) { NULL };
+  items->outcome = outcome;
+  items->first = index;
+  items->n = 1;
+  items->started = outcome.started;
+  items->run_times = g_new (guint32, 1);
+  *items->run_times = (guint32) MIN ((guint64) run_time, G_MAXUINT32);
+}
+
 static gboolean
 read_result (AiopoolInbound      *self,
              const AiopoolFrame  *frame,
@@ -153,7 +172,9 @@ read_result (AiopoolInbound      *self,
   if (!check_size (self, &message.value, error))
     return FALSE;
   event->outcome.payload = read_value (self, &message.value, &event->outcome.fds, error);
-  return event->outcome.payload != NULL;
+  if (message.is_item)
+    make_item (event, message.index);
+  return event->outcome.payload != NULL || event->items.outcome.payload != NULL;
 }
 
 static gboolean
@@ -171,6 +192,39 @@ read_error (AiopoolInbound      *self,
   event->outcome.ended = message.ended;
   event->outcome.error = aiopool_remote_error_decode (message.error, message.error_size,
                                                       self->is_trusted, &event->outcome.info);
+  if (message.is_item)
+    make_item (event, message.index);
+  return TRUE;
+}
+
+/* An array of so many is one whatever its bytes are; what its children are is as with any value. */
+static gboolean
+has_n_children (AiopoolPayload *values,
+                guint           n)
+{
+  g_autoptr (GVariant) array = aiopool_payload_dup_variant (values, FALSE);
+
+  return g_variant_n_children (array) == n;
+}
+
+static gboolean
+read_items (const AiopoolFrame  *frame,
+            AiopoolEvent        *event,
+            GError             **error)
+{
+  AiopoolItems *items = &event->items;
+  AiopoolItemsMessage message;
+
+  event->type = AIOPOOL_EVENT_ITEMS;
+  if (aiopool_message_parse_items (frame, &message))
+    items->values = aiopool_payload_new_copy (&message.values);
+  if (items->values == NULL || !has_n_children (items->values, message.n))
+    return refuse_frame (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_PROTOCOL,
+                         "malformed results of a chunk", frame->type);
+  items->first = message.first;
+  items->n = message.n;
+  items->started = message.started;
+  items->run_times = g_memdup2 (message.run_times, (gsize) message.n * sizeof (guint32));
   return TRUE;
 }
 
@@ -264,6 +318,9 @@ read_event (AiopoolInbound      *self,
       break;
     case AIOPOOL_FRAME_ERROR:
       ok = read_error (self, frame, &event, error);
+      break;
+    case AIOPOOL_FRAME_ITEMS:
+      ok = read_items (frame, &event, error);
       break;
     case AIOPOOL_FRAME_PROGRESS:
       ok = read_progress (frame, &event, error);

@@ -29,6 +29,7 @@ typedef struct
   const char               *function; /* interned */
   AiopoolPayload           *argument;
   const AiopoolSpecOptions *options;
+  guint                     n_items; /* of a chunk, whose argument is an array of so many; else 0 */
 } AiopoolSpec;
 
 /* A function by name, as one pool knows it. Only the scheduler writes, under its lock. */
@@ -48,9 +49,13 @@ struct _AiopoolOrder
   AiopoolPeer         *peer;     /* (unowned: the crew) (nullable): NULL when with none */
   guint64              id;       /* on the wire, 0 when with none */
   gint64               sent;     /* monotonic microseconds */
+  guint32              n_items;  /* of a chunk: those that were not taken back */
+  guint32              n_came;   /* of these */
   AiopoolOrder        *previous; /* in the peer, in the order sent; or in the queue */
   AiopoolOrder        *next;
 };
+
+#define AIOPOOL_ORDER_IS_CHUNK(order) ((order)->spec->n_items > 0)
 
 /* What came of one. Owned parts are taken by whoever settles it. */
 typedef struct
@@ -63,14 +68,30 @@ typedef struct
   gint64            started; /* monotonic microseconds, 0 if it never did */
   gint64            ended;
   int               pid;     /* of the worker, 0 for none */
+  guint             n_begun; /* of a chunk: items that may have begun, the running one included; no
+                              * other one will. With an error and 0 of them it is that of all */
 } AiopoolOutcome;
+
+/* Results of a run of items of a chunk. Owned parts are taken by whoever gets it. */
+typedef struct
+{
+  guint           first;     /* index in the chunk: items come in order, each once */
+  guint           n;
+  AiopoolPayload *values;    /* (owned) (nullable): a GVariant array of n, as a worker's any other;
+                              * NULL for one item of which the outcome tells */
+  guint32        *run_times; /* (owned): microseconds, n of them */
+  gint64          started;   /* monotonic microseconds, of the first; never before the chunk was
+                              * sent nor after now */
+  AiopoolOutcome  outcome;   /* if values is NULL, and n 1 */
+} AiopoolItems;
 
 typedef enum
 {
   AIOPOOL_EVENT_OUTCOME,
   AIOPOOL_EVENT_PROGRESS,
   AIOPOOL_EVENT_EMIT,
-  AIOPOOL_EVENT_LOG
+  AIOPOOL_EVENT_LOG,
+  AIOPOOL_EVENT_ITEMS
 } AiopoolEventType;
 
 /* What a worker says about one task, or logs outside of them. */
@@ -82,11 +103,13 @@ typedef struct
   double            fraction; /* PROGRESS */
   char             *text;     /* PROGRESS (owned) */
   AiopoolLogRecord *record;   /* LOG (owned) */
+  AiopoolItems      items;    /* ITEMS */
 } AiopoolEvent;
 
 AiopoolSpec *aiopool_spec_copy     (const AiopoolSpec *self);
 void         aiopool_spec_free     (AiopoolSpec       *self);
 void         aiopool_outcome_clear (AiopoolOutcome    *self);
+void         aiopool_items_clear   (AiopoolItems      *self);
 void         aiopool_event_clear   (AiopoolEvent      *self);
 
 G_END_DECLS

@@ -73,8 +73,17 @@ aiopool_outcome_clear (AiopoolOutcome *self)
 }
 
 void
+aiopool_items_clear (AiopoolItems *self)
+{
+  g_clear_pointer (&self->values, aiopool_payload_unref);
+  g_clear_pointer (&self->run_times, g_free);
+  aiopool_outcome_clear (&self->outcome);
+}
+
+void
 aiopool_event_clear (AiopoolEvent *self)
 {
+  aiopool_items_clear (&self->items);
   aiopool_outcome_clear (&self->outcome);
   g_clear_pointer (&self->text, g_free);
   g_clear_object (&self->record);

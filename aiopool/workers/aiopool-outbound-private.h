@@ -43,6 +43,18 @@ void             aiopool_outbound_detach         (AiopoolOutbound   *self,
                                                   AiopoolOrder      *order);
 gboolean         aiopool_outbound_revoke         (AiopoolOutbound   *self,
                                                   AiopoolOrder      *order);
+guint32          aiopool_outbound_count_begun    (AiopoolOutbound   *self,
+                                                  AiopoolOrder      *order,
+                                                  gint64             now,
+                                                  gint64            *since);
+gboolean         aiopool_outbound_take_items     (AiopoolOutbound   *self,
+                                                  AiopoolOrder      *order,
+                                                  const AiopoolItems *items,
+                                                  gint64             now);
+guint32          aiopool_outbound_cut            (AiopoolOutbound   *self,
+                                                  AiopoolOrder      *order,
+                                                  guint32            from);
+guint            aiopool_outbound_get_n_chunks   (AiopoolOutbound   *self);
 gboolean         aiopool_outbound_owe            (AiopoolOutbound   *self,
                                                   guint64            id,
                                                   gsize              size,

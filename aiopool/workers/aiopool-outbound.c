@@ -31,6 +31,8 @@ typedef struct
   AiopoolOrder *order;      /* (unowned) (nullable) */
   guint64       generation;
   gint64        debt;       /* of partial results, see AIOPOOL_EMIT_COST */
+  gint64        item_started; /* of a chunk: when the last item began, once it is known */
+  guint32       n_begun;    /* items of a chunk, as far as was seen */
   gboolean      is_taken;
 } Slot;
 
@@ -45,6 +47,7 @@ struct _AiopoolOutbound
   guint16             *free;     /* (owned): stack of free slots */
   guint                n_free;
   guint                n_orders;
+  guint                n_chunks; /* of them */
   gsize                n_bytes;  /* of frames in flight */
   AiopoolOrder        *first;    /* in the order sent */
   AiopoolOrder        *last;
@@ -123,6 +126,13 @@ aiopool_outbound_get_first (AiopoolOutbound *self)
   return self->first;
 }
 
+/* Of the orders. */
+guint
+aiopool_outbound_get_n_chunks (AiopoolOutbound *self)
+{
+  return self->n_chunks;
+}
+
 /* The order whose argument is being copied, which must stay alive. */
 AiopoolOrder *
 aiopool_outbound_get_copied (AiopoolOutbound *self)
@@ -146,6 +156,8 @@ take_slot (AiopoolOutbound *self,
   slot->order = order;
   slot->is_taken = TRUE;
   slot->debt = 0;
+  slot->item_started = 0;
+  slot->n_begun = 0;
   slot->generation++;
   return slot->generation << 16 | index;
 }
@@ -162,6 +174,7 @@ link_order (AiopoolOutbound *self,
     self->first = order;
   self->last = order;
   self->n_orders++;
+  self->n_chunks += AIOPOOL_ORDER_IS_CHUNK (order);
 }
 
 static void
@@ -179,6 +192,7 @@ unlink_order (AiopoolOutbound *self,
   order->previous = order->next = NULL;
   order->peer = NULL;
   self->n_orders--;
+  self->n_chunks -= AIOPOOL_ORDER_IS_CHUNK (order);
 }
 
 static gsize
@@ -249,7 +263,7 @@ write_task (AiopoolOutbound    *self,
   const AiopoolSpec *spec = order->spec;
   const AiopoolSpecOptions *options = spec->options;
   AiopoolTaskMessage message = {
-    .function = order->function->number, .timeout = options->timeout
+    .function = order->function->number, .timeout = options->timeout, .n_items = spec->n_items
   };
   GUnixFDList *fds;
   guint n_fds;
@@ -288,6 +302,8 @@ aiopool_outbound_add (AiopoolOutbound *self,
   order->sent = now;
   link_order (self, order);
   self->n_bytes += frame_bytes (order->spec);
+  if (AIOPOOL_ORDER_IS_CHUNK (order))
+    aiopool_status_page_set_items (self->page, id, order->n_items);
   aiopool_status_page_set_sent (self->page, id);
   if (aiopool_payload_get_size (order->spec->argument) <= AIOPOOL_INLINE_LIMIT)
     {
@@ -351,6 +367,62 @@ aiopool_outbound_revoke (AiopoolOutbound *self,
   aiopool_outbound_remove (self, id);
   order->id = 0;
   return TRUE;
+}
+
+static Slot *
+slot_of (AiopoolOutbound *self,
+         AiopoolOrder    *order)
+{
+  return &self->slots[AIOPOOL_TASK_ID_SLOT (order->id)];
+}
+
+/* How many items of a chunk may have begun, and when the last of them did. The worker's claims are
+ * taken as far as they can be true, and a time once for each item, so that none runs for ever. */
+guint32
+aiopool_outbound_count_begun (AiopoolOutbound *self,
+                              AiopoolOrder    *order,
+                              gint64           now,
+                              gint64          *since)
+{
+  Slot *slot = slot_of (self, order);
+  gint64 claimed;
+  guint32 n_begun = aiopool_status_page_get_n_begun (self->page, order->id, &claimed);
+
+  n_begun = CLAMP (n_begun, slot->n_begun, order->n_items);
+  if (n_begun > slot->n_begun || slot->item_started == 0)
+    slot->item_started = CLAMP (claimed, MAX (order->sent, slot->item_started), now);
+  slot->n_begun = n_begun;
+  *since = slot->item_started;
+  return n_begun;
+}
+
+/* Results of a chunk came. FALSE if they are not those of the next items that have begun. */
+gboolean
+aiopool_outbound_take_items (AiopoolOutbound    *self,
+                             AiopoolOrder       *order,
+                             const AiopoolItems *items,
+                             gint64              now)
+{
+  gint64 since;
+
+  if (items->first != order->n_came ||
+      items->n > aiopool_outbound_count_begun (self, order, now, &since) - order->n_came)
+    return FALSE;
+  order->n_came += items->n;
+  return TRUE;
+}
+
+/* Takes back the items of a chunk from @from on that have not begun. Returns how many it has. */
+guint32
+aiopool_outbound_cut (AiopoolOutbound *self,
+                      AiopoolOrder    *order,
+                      guint32          from)
+{
+  Slot *slot = slot_of (self, order);
+
+  order->n_items = aiopool_status_page_cut_items (self->page, order->id,
+                                                  MAX (from, slot->n_begun), order->n_items);
+  return order->n_items;
 }
 
 /* A partial result of @size bytes of a task that is in flight came, and gets no credit yet. @cost

@@ -278,9 +278,10 @@ on_events (gpointer      owner,
     aiopool_stderr_drain (self->standard_error);
   for (guint i = 0; i < n_events; i++)
     {
-      AiopoolOutcome *outcome = &events[i].outcome;
+      AiopoolOutcome *outcome = events[i].type == AIOPOOL_EVENT_ITEMS ? &events[i].items.outcome
+                                                                      : &events[i].outcome;
 
-      if (events[i].type == AIOPOOL_EVENT_OUTCOME && outcome->error != NULL)
+      if (outcome->error != NULL)
         outcome->last_lines = aiopool_peer_dup_standard_error (self, outcome->started,
                                                                outcome->ended);
     }
