@@ -50,9 +50,12 @@ give_up_order (AiopoolScheduler *self,
       aiopool_report_error (report, job, g_error_copy (why), aiopool_scheduler_find_start (job));
       aiopool_outbound_detach (outbound, order);
     }
+  else if (AIOPOOL_ORDER_IS_CHUNK (order))
+    aiopool_chunks_shorten (self, job, 0, report);
 }
 
-/* Takes every order from the workers that has not started, and with @is_all the others too. */
+/* Takes every order from the workers that has not started, and with @is_all the others too. What has
+ * not begun of a chunk its owner hears of, and nobody takes it again. */
 static void
 give_up_sent (AiopoolScheduler *self,
               const GError     *why,
@@ -83,7 +86,7 @@ terminate_all (AiopoolScheduler *self)
 static gboolean
 has_task (AiopoolScheduler *self)
 {
-  if (self->queue.n_orders > 0)
+  if (self->queue.n_orders > 0 || self->n_rests > 0)
     return TRUE;
   for (guint i = 0; i < self->peers->len; i++)
     {
@@ -113,7 +116,7 @@ retire_idle (AiopoolScheduler *self,
 static gboolean
 is_empty (AiopoolScheduler *self)
 {
-  return self->peers->len == 0 && self->n_spawning == 0;
+  return self->peers->len == 0 && self->n_spawning == 0 && self->n_rests == 0;
 }
 
 /* Everything that was submitted is done; then the workers go, and then the join is over. */
@@ -131,15 +134,25 @@ check_joined (AiopoolScheduler *self,
   report->has_joined = TRUE;
 }
 
+/* Whoever is told of the end of a chunk may submit the rest of it: not before that is it over. */
+void
+aiopool_closing_count_rests (AiopoolScheduler *self,
+                             AiopoolReport    *report)
+{
+  self->n_rests += report->n_rests - report->n_counted;
+  report->n_counted = report->n_rests;
+}
+
 /* Closes what is not needed any more, and reports the end. */
 void
 aiopool_closing_check (AiopoolScheduler *self,
                        AiopoolReport    *report)
 {
+  aiopool_closing_count_rests (self, report);
   check_joined (self, report);
   if (self->broken != NULL)
     retire_idle (self, TRUE);
-  if (self->state != AIOPOOL_SCHEDULER_CLOSING || self->queue.n_orders > 0)
+  if (self->state != AIOPOOL_SCHEDULER_CLOSING || self->queue.n_orders > 0 || self->n_rests > 0)
     return;
   retire_idle (self, TRUE);
   if (!is_empty (self))
@@ -186,6 +199,7 @@ aiopool_scheduler_shutdown (AiopoolScheduler    *self,
   aiopool_scheduler_update_gate (self);
   if (self->state == AIOPOOL_SCHEDULER_CLOSING && flags != AIOPOOL_SHUTDOWN_DRAIN)
     {
+      self->gives_up = TRUE;
       give_up_queued (self, error, &report);
       give_up_sent (self, error, (flags & AIOPOOL_SHUTDOWN_TERMINATE) != 0, &report);
     }

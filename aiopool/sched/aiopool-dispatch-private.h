@@ -60,6 +60,8 @@ struct _AiopoolScheduler
   guint                        n_started;      /* numbers given out */
   gboolean                     wants_room;     /* somebody was refused as FULL */
   gboolean                     is_terminating;
+  gboolean                     gives_up;   /* what has not begun, for it is shut down */
+  guint                        n_rests;    /* owners of chunks that are told, and may submit more */
   gboolean                     is_joining;
   gboolean                     keeps_min;      /* from the first task until a join */
   GError                      *broken;         /* (owned) (nullable): why; set once */
@@ -83,6 +85,9 @@ gint64   aiopool_scheduler_started_at      (AiopoolJob            *job,
                                             gint64                 claimed,
                                             gint64                 now);
 gint64   aiopool_scheduler_find_start      (AiopoolJob            *job);
+gboolean aiopool_scheduler_cancel_unstarted (AiopoolScheduler     *self,
+                                            AiopoolJob            *job,
+                                            AiopoolReport         *report);
 
 /* In dispatch; under the lock, but for the alarm. */
 void     aiopool_dispatch_claim            (AiopoolScheduler      *self,
@@ -101,8 +106,34 @@ void     aiopool_dispatch_wake_at          (AiopoolScheduler      *self,
                                             gint64                 when);
 void     aiopool_dispatch_on_alarm         (gpointer               scheduler);
 
+void     aiopool_dispatch_learn_run_time   (AiopoolScheduler      *self,
+                                            AiopoolFunctionInfo   *function,
+                                            gint64                 nsec);
+
+/* In chunks; under the lock. */
+gboolean aiopool_chunks_take_items         (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer,
+                                            AiopoolOrder          *order,
+                                            AiopoolItems          *items,
+                                            gint64                 now);
+gboolean aiopool_chunks_may_end            (AiopoolPeer           *peer,
+                                            AiopoolOrder          *order,
+                                            const AiopoolOutcome  *outcome,
+                                            gint64                 now);
+void     aiopool_chunks_shorten            (AiopoolScheduler      *self,
+                                            AiopoolJob            *job,
+                                            guint32                from,
+                                            AiopoolReport         *report);
+gint64   aiopool_chunks_estimate           (AiopoolPeer           *peer,
+                                            gint64                 now);
+gboolean aiopool_chunks_split              (AiopoolScheduler      *self,
+                                            gint64                 now,
+                                            AiopoolReport         *report);
+
 /* In closing; under the lock. */
 void     aiopool_closing_check             (AiopoolScheduler      *self,
+                                            AiopoolReport         *report);
+void     aiopool_closing_count_rests       (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
 void     aiopool_closing_break             (AiopoolScheduler      *self,
                                             GError                *why,

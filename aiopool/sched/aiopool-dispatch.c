@@ -10,6 +10,8 @@
  * A job ends here by claim(), which moves it to SETTLED under the lock and so happens once, whoever
  * comes first: its result, a cancel, its deadline, the end of its worker, the shutdown. */
 
+#define MAX_FALSE_STARTS 3 /* of a chunk with whose first item no worker has begun */
+
 #define CANCEL_FORCED 1 /* flag of a CANCEL frame: say so if the function cannot hear it */
 
 /* @when: monotonic microseconds. */
@@ -120,10 +122,10 @@ aiopool_dispatch_on_alarm (gpointer scheduler)
   aiopool_scheduler_unref (self);
 }
 
-static void
-learn_run_time (AiopoolScheduler    *self,
-                AiopoolFunctionInfo *function,
-                gint64               nsec)
+void
+aiopool_dispatch_learn_run_time (AiopoolScheduler    *self,
+                                 AiopoolFunctionInfo *function,
+                                 gint64               nsec)
 {
   if (function->epoch != self->epoch || function->run_time < 0)
     function->run_time = nsec;
@@ -175,7 +177,14 @@ take_outcome (AiopoolScheduler *self,
   outcome->started = CLAMP (outcome->started, order->sent, now);
   outcome->ended = CLAMP (outcome->ended, outcome->started, now);
   outcome->pid = aiopool_peer_get_pid (peer);
-  learn_run_time (self, order->function, (outcome->ended - outcome->started) * 1000);
+  if (AIOPOOL_ORDER_IS_CHUNK (order))
+    {
+      g_clear_pointer (&outcome->payload, aiopool_payload_unref);
+      outcome->n_begun = order->n_came;
+    }
+  else
+    aiopool_dispatch_learn_run_time (self, order->function,
+                                     (outcome->ended - outcome->started) * 1000);
   aiopool_outbound_remove (outbound, event->id);
   aiopool_dispatch_claim (self, AIOPOOL_JOB (order), report);
   aiopool_report_settle (report, AIOPOOL_JOB (order), outcome);
@@ -222,7 +231,13 @@ take_event (AiopoolScheduler *self,
       !aiopool_status_page_is_started (aiopool_peer_get_page (peer), event->id, &claimed))
     return FALSE;
   if (event->type == AIOPOOL_EVENT_OUTCOME)
-    take_outcome (self, peer, order, event, now, report);
+    {
+      if (order != NULL && !aiopool_chunks_may_end (peer, order, &event->outcome, now))
+        return FALSE;
+      take_outcome (self, peer, order, event, now, report);
+    }
+  else if (event->type == AIOPOOL_EVENT_ITEMS)
+    return order == NULL || aiopool_chunks_take_items (self, peer, order, &event->items, now);
   else if (event->type == AIOPOOL_EVENT_EMIT)
     return take_emitted (peer, order, event);
   else if (event->type == AIOPOOL_EVENT_LOG)
@@ -323,6 +338,7 @@ crash (AiopoolScheduler *self,
 
   outcome.last_lines = aiopool_peer_dup_standard_error (job->order.peer, started, G_MAXINT64);
   outcome.pid = aiopool_peer_get_pid (job->order.peer);
+  outcome.n_begun = job->order.n_items;
   outcome.error = g_error_new (why->domain, why->code,
                                "Task '%s' failed after %.3f seconds: %s%s",
                                job->order.spec->function,
@@ -350,6 +366,38 @@ may_run_again (AiopoolScheduler *self,
   return TRUE;
 }
 
+/* A chunk of a worker that is gone, and that it has started. TRUE if it ends here: all came, or some
+ * have begun. One of which none has begun starts again, but not for ever. */
+static gboolean
+end_chunk (AiopoolScheduler *self,
+           AiopoolPeer      *peer,
+           AiopoolOrder     *order,
+           gint64            started,
+           const GError     *why,
+           AiopoolReport    *report)
+{
+  AiopoolOutcome outcome = { .started = started, .ended = g_get_monotonic_time () };
+  guint32 n_items = order->n_items;
+  AiopoolJob *job = AIOPOOL_JOB (order);
+
+  aiopool_outbound_cut (aiopool_peer_get_outbound (peer), order, 0);
+  if (order->n_items == 0 && n_items > 0 && ++job->n_deaths < MAX_FALSE_STARTS)
+    {
+      order->n_items = n_items;
+      return FALSE;
+    }
+  if (order->n_came < n_items)
+    {
+      crash (self, job, started, why, report);
+      return TRUE;
+    }
+  outcome.pid = aiopool_peer_get_pid (peer);
+  outcome.n_begun = order->n_came;
+  aiopool_dispatch_claim (self, job, report);
+  aiopool_report_settle (report, job, &outcome);
+  return TRUE;
+}
+
 /* An order of a worker that is gone: back to the queue if it did not start or may run again. TRUE
  * if it did not start. */
 static gboolean
@@ -367,9 +415,11 @@ recover (AiopoolScheduler *self,
 
   if (!is_unstarted)
     {
-      if (!may_run_again (self, job))
+      if (AIOPOOL_ORDER_IS_CHUNK (order) ? end_chunk (self, peer, order, started, why, report)
+                                         : !may_run_again (self, job))
         {
-          crash (self, job, started, why, report);
+          if (!AIOPOOL_ORDER_IS_CHUNK (order))
+            crash (self, job, started, why, report);
           aiopool_outbound_detach (outbound, order);
           return FALSE;
         }

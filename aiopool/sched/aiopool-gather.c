@@ -67,7 +67,7 @@ is_little (AiopoolScheduler *self)
   AiopoolOrder *order = aiopool_queue_peek (&self->queue);
 
   return order != NULL && self->state == AIOPOOL_SCHEDULER_OPEN &&
-         self->queue.n_orders <= get_limit (order->function);
+         self->queue.n_orders * MAX (order->n_items, 1) <= get_limit (order->function);
 }
 
 /* Whether somebody submits one task after the other, and the next is to come at once. */

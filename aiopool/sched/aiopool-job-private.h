@@ -17,8 +17,9 @@ typedef enum
   AIOPOOL_JOB_SETTLED
 } AiopoolJobState;
 
-/* What the owner of a job hears, on any thread; settled and released without a lock held, progress,
- * emitted and logged under the scheduler's. */
+/* What the owner of a job hears, on any thread; settled, released and shortened without a lock held,
+ * the others under the scheduler's. Items come before settled; shortened may come after it: whichever
+ * of the two comes first tells where the chunk ends. */
 typedef struct
 {
   void     (*settled)  (AiopoolJob       *job,
@@ -34,6 +35,14 @@ typedef struct
                         gint64            cost);     /* TRUE to give credit for it now */
   gboolean (*logged)   (AiopoolJob       *job,
                         AiopoolLogRecord *record);   /* (transfer full) if this returns TRUE */
+
+  /* Of a chunk. The scheduler took back the items from n_items on, which have not begun: they may
+   * be submitted again. A reference is held meanwhile. */
+  void     (*items)    (AiopoolJob       *job,
+                        AiopoolItems     *items);    /* takes of it what it wants */
+  void     (*shortened) (AiopoolJob      *job,
+                        guint             n_items,
+                        AiopoolPostBatch *batch);
 } AiopoolJobClass;
 
 /* One task in a scheduler. Embedded in what the caller holds. Everything but klass is guarded by
@@ -50,7 +59,11 @@ struct _AiopoolJob
                                      * copied; whoever drops the last gives the reference back */
   guint16                n_deaths;  /* of workers that ran it */
   guint8                 state;     /* AiopoolJobState */
-  guint8                 knows_start; /* order.sent is when it started, as the worker said first */
+  guint8                 knows_start : 1; /* order.sent is when it started, as the worker said
+                                           * first */
+  guint8                 is_rest : 1; /* its owner sets it before the submit: items of a chunk that
+                                       * was taken in, and has just told of them: a shutdown that
+                                       * waits for that waits for these too */
 };
 
 void aiopool_job_set_state (AiopoolJob      *self,

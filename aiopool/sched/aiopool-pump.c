@@ -67,6 +67,29 @@ first_deadline (AiopoolJob *job,
   return when;
 }
 
+/* Behind a chunk, or a chunk behind others, when they are nearly done. */
+static gboolean
+may_follow (AiopoolScheduler *self,
+            AiopoolPeer      *peer,
+            guint             n_slots)
+{
+  return n_slots < MAX (self->limits.tasks_per_worker, 1) ||
+         (n_slots < MAX_WINDOW &&
+          aiopool_chunks_estimate (peer, g_get_monotonic_time ()) < WINDOW_NSEC);
+}
+
+static gboolean
+is_in_window (AiopoolScheduler *self,
+              AiopoolPeer      *peer,
+              AiopoolOrder     *order,
+              guint             n_slots)
+{
+  if (AIOPOOL_ORDER_IS_CHUNK (order) ||
+      aiopool_outbound_get_n_chunks (aiopool_peer_get_outbound (peer)) > 0)
+    return may_follow (self, peer, n_slots);
+  return n_slots < aiopool_pump_window (self, order->function);
+}
+
 /* Whether @order may go to that worker now. */
 gboolean
 aiopool_pump_has_room (AiopoolScheduler *self,
@@ -77,7 +100,7 @@ aiopool_pump_has_room (AiopoolScheduler *self,
   guint n_slots = aiopool_outbound_get_n_slots (outbound);
 
   return aiopool_outbound_can_add (outbound) &&
-         n_slots < aiopool_pump_window (self, order->function) &&
+         is_in_window (self, peer, order, n_slots) &&
          (n_slots == 0 || aiopool_outbound_get_n_bytes (outbound) < MAX_BYTES) &&
          !aiopool_crew_is_spent (self, peer);
 }
@@ -411,7 +434,7 @@ take_back (AiopoolScheduler *self,
   return any;
 }
 
-/* Gives a worker without work what waits behind another one's task. */
+/* Gives a worker without work what waits behind another one's task, or in a chunk. */
 void
 aiopool_pump_balance (AiopoolScheduler *self,
                       AiopoolReport    *report)
@@ -422,9 +445,14 @@ aiopool_pump_balance (AiopoolScheduler *self,
       AiopoolPeer *loaded = idle != NULL ? find_loaded (self) : NULL;
       gint64 now;
 
-      if (loaded == NULL)
+      if (idle == NULL)
         return;
       now = g_get_monotonic_time ();
+      if (loaded == NULL)
+        {
+          aiopool_chunks_split (self, now, report);
+          return;
+        }
       if (estimate_load (loaded, now) < BALANCE_USEC)
         {
           self->balance_at = now + BALANCE_USEC;
@@ -432,7 +460,10 @@ aiopool_pump_balance (AiopoolScheduler *self,
           return;
         }
       if (!take_back (self, loaded))
-        return;
+        {
+          aiopool_chunks_split (self, now, report);
+          return;
+        }
       aiopool_pump_peer (self, idle, report);
     }
 }

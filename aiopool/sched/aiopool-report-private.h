@@ -15,6 +15,8 @@ typedef struct
   gboolean has_closed;
   gboolean has_joined;
   gboolean has_given_up;
+  guint    n_rests; /* of what is told: owners that may submit the rest of a chunk */
+  guint    n_counted; /* of these, by the scheduler */
 } AiopoolReport;
 
 void aiopool_report_settle   (AiopoolReport  *self,
@@ -32,6 +34,8 @@ void aiopool_report_each_given_up (AiopoolReport *self,
                               gpointer        owner);
 void aiopool_report_released (AiopoolReport  *self,
                               AiopoolJob     *job);
+void aiopool_report_shortened (AiopoolReport *self,
+                               AiopoolJob    *job);
 void aiopool_report_deliver  (AiopoolReport  *self);
 
 G_END_DECLS

@@ -13,6 +13,8 @@ typedef struct
   AiopoolJob    *job;
   AiopoolOutcome outcome;
   gboolean       is_release;
+  gboolean       is_shortened;
+  guint          n_items;     /* of one that is shortened */
   gboolean       is_given_up;
 } Entry;
 
@@ -35,6 +37,7 @@ aiopool_report_settle (AiopoolReport  *self,
 
   entry->job = job;
   entry->outcome = *outcome;
+  self->n_rests += AIOPOOL_ORDER_IS_CHUNK (&job->order);
   *outcome = (AiopoolOutcome) { NULL };
 }
 
@@ -54,6 +57,9 @@ aiopool_report_error (AiopoolReport *self,
       outcome.last_lines = aiopool_peer_dup_standard_error (job->order.peer, started,
                                                             G_MAXINT64);
     }
+  if (started != 0 && AIOPOOL_ORDER_IS_CHUNK (&job->order)) /* none begins any more */
+    outcome.n_begun = MAX (1, aiopool_outbound_cut (aiopool_peer_get_outbound (job->order.peer),
+                                                    &job->order, 0));
   aiopool_report_settle (self, job, &outcome);
 }
 
@@ -93,6 +99,20 @@ aiopool_report_released (AiopoolReport *self,
   entry->is_release = TRUE;
 }
 
+/* Items of a chunk were taken back, and its owner does not know. The job is kept until it does. */
+void
+aiopool_report_shortened (AiopoolReport *self,
+                          AiopoolJob    *job)
+{
+  Entry *entry = add_entry (self);
+
+  g_atomic_int_inc (&job->holds);
+  self->n_rests++;
+  entry->job = job;
+  entry->is_shortened = entry->is_release = TRUE;
+  entry->n_items = job->order.n_items;
+}
+
 /* Without the lock. */
 void
 aiopool_report_deliver (AiopoolReport *self)
@@ -105,6 +125,8 @@ aiopool_report_deliver (AiopoolReport *self)
     {
       Entry *entry = &g_array_index (self->entries, Entry, i);
 
+      if (entry->is_shortened)
+        entry->job->klass->shortened (entry->job, entry->n_items, &batch);
       if (entry->is_release)
         entry->job->klass->released (entry->job, &batch);
       else

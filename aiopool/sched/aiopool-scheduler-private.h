@@ -82,6 +82,13 @@ void              aiopool_scheduler_read_for    (AiopoolScheduler             *s
                                                  gpointer                      data,
                                                  int                           kick_fd,
                                                  gint64                        end);
+guint             aiopool_scheduler_shorten     (AiopoolScheduler             *self,
+                                                 AiopoolJob                   *job,
+                                                 guint                         from);
+guint             aiopool_scheduler_count_begun (AiopoolScheduler             *self,
+                                                 AiopoolJob                   *job,
+                                                 gint64                       *since,
+                                                 int                          *pid);
 gboolean          aiopool_scheduler_is_running  (AiopoolScheduler             *self,
                                                  AiopoolJob                   *job,
                                                  gint64                       *since,

@@ -205,6 +205,20 @@ aiopool_scheduler_update_gate (AiopoolScheduler *self)
     enqueue_all (self, aiopool_arrivals_close (&self->arrivals));
 }
 
+/* Owners of chunks were told, and have submitted what they wanted: now it may close. */
+static void
+forget_rests (AiopoolScheduler *self,
+              guint             n)
+{
+  AiopoolReport report = { NULL };
+
+  aiopool_scheduler_lock (self);
+  self->n_rests -= n;
+  aiopool_closing_check (self, &report);
+  aiopool_scheduler_unlock_and_tell (self, &report);
+  aiopool_scheduler_unref (self);
+}
+
 /* Unlocks and tells. A reference is held over it: what is told may drop the pool. */
 void
 aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
@@ -217,6 +231,9 @@ aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
                       report->has_joined || report->has_given_up || report->records != NULL;
   GSList *readers = report->has_closed ? aiopool_loop_readers_end (self) : NULL;
 
+  aiopool_closing_count_rests (self, report);
+  if (report->n_counted > 0)
+    aiopool_scheduler_ref (self);
   if (has_room)
     self->wants_room = FALSE;
   if (owner != NULL && has_news)
@@ -229,6 +246,8 @@ aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
     aiopool_report_each_given_up (report, owner_class->given_up, owner);
   aiopool_records_tell (owner_class, owner, report);
   aiopool_report_deliver (report);
+  if (report->n_counted > 0)
+    forget_rests (self, report->n_counted);
   if (owner == NULL)
     return;
   if (report->has_changed)
@@ -292,13 +311,18 @@ start_engine (AiopoolScheduler *self,
   return TRUE;
 }
 
+/* The rest of a chunk belongs to what was taken in before a shutdown. */
 static gboolean
 check_open (AiopoolScheduler *self,
+            gboolean          is_rest,
             GError          **error)
 {
+  if (is_rest && self->state == AIOPOOL_SCHEDULER_CLOSING && !self->gives_up &&
+      !self->is_terminating && self->broken == NULL)
+    return TRUE;
   if (!aiopool_closing_check_open (self, error))
     return FALSE;
-  if (self->limits.max_pending == 0 || self->queue.n_orders < self->limits.max_pending)
+  if (is_rest || self->limits.max_pending == 0 || self->queue.n_orders < self->limits.max_pending)
     return TRUE;
   self->wants_room = TRUE;
   g_set_error (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FULL,
@@ -375,13 +399,15 @@ aiopool_scheduler_submit (AiopoolScheduler  *self,
   job->submitted = g_get_monotonic_time ();
   job->retries_left = spec->options->retries;
   job->order.spec = spec;
+  job->order.n_items = spec->n_items;
+  job->order.n_came = 0;
   if (aiopool_arrivals_push (&self->arrivals, &job->order))
     {
       look_in (self);
       return TRUE;
     }
   aiopool_scheduler_lock (self);
-  if (!check_open (self, error))
+  if (!check_open (self, job->is_rest, error))
     {
       g_mutex_unlock (&self->lock);
       return FALSE;
@@ -443,12 +469,18 @@ aiopool_scheduler_read_for (AiopoolScheduler *self,
   aiopool_peer_unref (peer);
 }
 
-/* The clamped time at which a job that a worker has started says it did. */
+/* The clamped time at which a job that a worker has started says it did; a chunk: its last item. */
 gint64
 aiopool_scheduler_started_at (AiopoolJob *job,
                               gint64      claimed,
                               gint64      now)
 {
+  if (AIOPOOL_ORDER_IS_CHUNK (&job->order))
+    {
+      aiopool_outbound_count_begun (aiopool_peer_get_outbound (job->order.peer), &job->order, now,
+                                    &claimed);
+      return claimed;
+    }
   if (!job->knows_start)
     job->order.sent = CLAMP (claimed, job->order.sent, now);
   job->knows_start = TRUE;
@@ -467,10 +499,10 @@ aiopool_scheduler_find_start (AiopoolJob *job)
 }
 
 /* Cancels a job that has not started. */
-static gboolean
-cancel_unstarted (AiopoolScheduler *self,
-                  AiopoolJob       *job,
-                  AiopoolReport    *report)
+gboolean
+aiopool_scheduler_cancel_unstarted (AiopoolScheduler *self,
+                                    AiopoolJob       *job,
+                                    AiopoolReport    *report)
 {
   AiopoolPeer *peer = job->order.peer;
 
@@ -485,7 +517,7 @@ cancel_unstarted (AiopoolScheduler *self,
   return TRUE;
 }
 
-/* Tells a running job to stop, and settles it if @mode says so. */
+/* Tells a running job to stop, and settles it if @mode says so. No more items of a chunk begin. */
 static void
 cancel_running (AiopoolScheduler *self,
                 AiopoolJob       *job,
@@ -495,8 +527,12 @@ cancel_running (AiopoolScheduler *self,
   if (mode == AIOPOOL_CANCEL_FORCE)
     aiopool_dispatch_abandon_running (self, job, aiopool_closing_cancelled_error (""), report);
   else
-    aiopool_control_send (aiopool_peer_get_control (job->order.peer), AIOPOOL_FRAME_CANCEL, 0,
-                          job->order.id, 0);
+    {
+      if (AIOPOOL_ORDER_IS_CHUNK (&job->order))
+        aiopool_outbound_cut (aiopool_peer_get_outbound (job->order.peer), &job->order, 0);
+      aiopool_control_send (aiopool_peer_get_control (job->order.peer), AIOPOOL_FRAME_CANCEL, 0,
+                            job->order.id, 0);
+    }
 }
 
 /* Returns TRUE if the job was cancelled, or told to stop. */
@@ -513,7 +549,7 @@ aiopool_scheduler_cancel (AiopoolScheduler *self,
   aiopool_scheduler_lock (self);
   if (job->state == AIOPOOL_JOB_QUEUED || job->state == AIOPOOL_JOB_SENT)
     {
-      is_cancelled = cancel_unstarted (self, job, &report);
+      is_cancelled = aiopool_scheduler_cancel_unstarted (self, job, &report);
       if (!is_cancelled && mode != AIOPOOL_CANCEL_PENDING)
         {
           cancel_running (self, job, mode, &report);

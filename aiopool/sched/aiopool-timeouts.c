@@ -5,7 +5,7 @@
 
 #include "aiopool/base/aiopool-error.h"
 
-/* The timeouts of tasks: how long one may wait, and how long it may run. */
+/* The timeouts of tasks: how long one may wait, and how long it may run; of a chunk: each item. */
 
 void
 aiopool_timeouts_watch (AiopoolScheduler *self,
@@ -49,6 +49,18 @@ time_out_queued (AiopoolScheduler *self,
                         0);
 }
 
+/* Whether no item of a chunk runs, as far as is known here. */
+static gboolean
+is_between_items (AiopoolJob *job,
+                  gint64      now)
+{
+  gint64 since;
+
+  return AIOPOOL_ORDER_IS_CHUNK (&job->order) && job->order.n_came > 0 &&
+         aiopool_outbound_count_begun (aiopool_peer_get_outbound (job->order.peer), &job->order,
+                                       now, &since) == job->order.n_came;
+}
+
 /* A job with a worker: its timeout counts from the start, which the status page tells. */
 static void
 check_sent (AiopoolScheduler *self,
@@ -79,6 +91,8 @@ check_sent (AiopoolScheduler *self,
   else
     {
       end = aiopool_scheduler_started_at (job, claimed, now) + options->timeout;
+      if (now >= end && is_between_items (job, now))
+        end = now + options->timeout;
       if (now >= end)
         {
           time_out (self, job, report);
