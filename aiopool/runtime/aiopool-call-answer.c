@@ -5,6 +5,8 @@
 
 #include "aiopool/base/aiopool-error.h"
 
+#include <string.h>
+
 /* How calls are answered: who claims the answer first packs and sends it, without the lock. */
 
 #define MAX_RESULT_FDS (AIOPOOL_FRAME_MAX_FDS - 1) /* one is for the value's memory */
@@ -51,7 +53,9 @@ claim (AiopoolCall *self)
   is_first = !self->is_answered;
   if (is_first)
     {
-      aiopool_progress_send (&self->progress, self->session, self->id);
+      if (self->chunk == NULL)
+        aiopool_progress_send (&self->progress, self->session, self->id);
+      self->has_listened = self->cancellable != NULL;
       g_atomic_int_set (&self->is_answered, TRUE);
     }
   g_mutex_unlock (&self->lock);
@@ -62,11 +66,19 @@ claim (AiopoolCall *self)
   return is_first;
 }
 
+/* Of a chunk the parent speaks as a whole, but each item has a cancellable of its own. */
 static void
 end_call (AiopoolCall *self)
 {
-  aiopool_session_finish (self->session, self->id);
+  if (self->chunk == NULL || self->has_listened)
+    aiopool_session_finish (self->session, self->id);
   self->answered (self->owner, self);
+}
+
+static const guint32 *
+index_of (AiopoolCall *self)
+{
+  return self->chunk != NULL ? &self->index : NULL;
 }
 
 static void
@@ -74,7 +86,8 @@ send_error (AiopoolCall  *self,
             const GError *error,
             gint64        ended)
 {
-  aiopool_parcel_send_error (self->session, self->id, self->started, ended, error, self->info);
+  aiopool_parcel_send_error (self->session, self->id, self->started, ended, index_of (self), error,
+                             self->info);
   end_call (self);
 }
 
@@ -92,7 +105,7 @@ send_parcel (AiopoolCall   *self,
       return;
     }
   aiopool_parcel_send_result (parcel, self->session, self->id, self->started, ended,
-                              self->result_fds);
+                              index_of (self), self->result_fds);
   end_call (self);
 }
 
@@ -112,6 +125,26 @@ check_fds (AiopoolCall  *self,
   return FALSE;
 }
 
+/* A small result of an item goes with those of others. */
+static gboolean
+join_run (AiopoolCall *self,
+          GVariant    *value,
+          gint64       ended)
+{
+  AiopoolRunItem item = { self->id, self->index, self->started, ended,
+                          { .format = AIOPOOL_FORMAT_GVARIANT } };
+
+  item.value.type = g_variant_get_type_string (value);
+  item.value.size = g_variant_get_size (value);
+  if (self->result_fds != NULL || item.value.size > AIOPOOL_RUN_MAX_VALUE ||
+      item.value.size > self->session->config.max_result_size ||
+      strlen (item.value.type) > AIOPOOL_RUN_MAX_TYPE)
+    return FALSE;
+  item.value.data = g_variant_get_data (value);
+  aiopool_outbox_put_item (self->session->outbox, &item);
+  return TRUE;
+}
+
 void
 aiopool_call_answer_variant (AiopoolCall *self,
                              GVariant    *value,
@@ -122,6 +155,11 @@ aiopool_call_answer_variant (AiopoolCall *self,
 
   if (!claim (self))
     return;
+  if (self->chunk != NULL && join_run (self, value, ended))
+    {
+      end_call (self);
+      return;
+    }
   if (check_fds (self, &error))
     aiopool_parcel_pack_variant (&parcel, self->session, value, &error);
   send_parcel (self, &parcel, ended, error);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "aiopool/runtime/aiopool-call.h"
+#include "aiopool/runtime/aiopool-chunk-private.h"
 #include "aiopool/runtime/aiopool-parcel-private.h"
 #include "aiopool/runtime/aiopool-progress-private.h"
 
@@ -26,6 +27,11 @@ struct _AiopoolCall
   GVariant                *keywords;  /* (owned) (nullable) */
   GUnixFDList             *fds;       /* (owned) (nullable) */
   gboolean                 is_async;
+  AiopoolChunk            *chunk;     /* (unowned: the service, until the call is answered)
+                                       * (nullable): of which it is an item */
+  guint32                  index;     /* of that */
+  gboolean                 has_listened; /* somebody had asked for the cancellable when it was
+                                          * answered; the thread's that did that */
 
   GMutex                   lock;        /* guards what follows; no user code runs under it */
   int                      is_answered; /* written under lock, atomic to read */
@@ -50,6 +56,9 @@ gboolean     aiopool_call_read            (AiopoolCall              *self,
                                            const AiopoolTaskMessage *message,
                                            GUnixFDList              *fds,
                                            GError                  **error);
+void         aiopool_call_begin_item      (AiopoolCall              *self,
+                                           AiopoolChunk             *chunk,
+                                           gint64                    started);
 void         aiopool_call_set_async       (AiopoolCall              *self);
 gboolean     aiopool_call_is_async        (AiopoolCall              *self);
 gboolean     aiopool_call_is_answered     (AiopoolCall              *self);

@@ -110,16 +110,27 @@ aiopool_call_begin (AiopoolCall *self,
   self->timeout = timeout;
   self->function = function;
   self->is_async = FALSE;
+  self->chunk = NULL;
   g_atomic_int_set (&self->is_answered, FALSE);
 }
 
-static GVariant *
-copy_keywords (const AiopoolTaskMessage *message)
+/* The item of @chunk that was begun last starts: it is to the function as a task. */
+void
+aiopool_call_begin_item (AiopoolCall  *self,
+                         AiopoolChunk *chunk,
+                         gint64        started)
 {
-  gpointer data = g_memdup2 (message->keywords, message->keywords_size);
-
-  return g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE_VARDICT, data,
-                                                      message->keywords_size, TRUE, g_free, data));
+  aiopool_call_begin (self, chunk->id, started, chunk->timeout, chunk->function);
+  self->chunk = chunk;
+  self->index = chunk->index;
+  self->argument.format = AIOPOOL_FORMAT_GVARIANT;
+  self->argument.variant = g_variant_get_child_value (chunk->argument.variant, chunk->index);
+  if (chunk->keywords != NULL)
+    self->keywords = g_variant_ref (chunk->keywords);
+  if (chunk->fds != NULL)
+    self->fds = g_object_ref (chunk->fds);
+  self->progress.sent = chunk->progress_sent;
+  self->progress.fraction = (double) chunk->index / chunk->n_items;
 }
 
 /* @fds: (transfer full) (nullable): all that came with the task. */
@@ -131,7 +142,7 @@ aiopool_call_read (AiopoolCall               *self,
 {
   self->fds = fds;
   if (message->keywords != NULL)
-    self->keywords = copy_keywords (message);
+    self->keywords = aiopool_argument_copy_keywords (message);
   return aiopool_argument_read (&self->argument, self->session, &message->argument, &self->fds,
                                 error);
 }
@@ -345,7 +356,8 @@ aiopool_call_get_time_left (AiopoolCall *self)
  * Tells how far the function is.
  *
  * It may be called often: at most one message in 10 milliseconds is sent, the last one in any case
- * before the answer. Messages are cut at 4096 bytes.
+ * before the answer. Messages are cut at 4096 bytes. Where one of many items is run, the parent hears
+ * how far all of them are.
  *
  * Since: 0.1
  */
@@ -358,8 +370,12 @@ aiopool_call_set_progress (AiopoolCall *self,
   g_return_if_fail (!isnan (fraction));
 
   g_mutex_lock (&self->lock);
+  if (!self->is_answered && self->chunk != NULL && fraction >= 0.0)
+    fraction = (self->index + MIN (fraction, 1.0)) / self->chunk->n_items;
   if (!self->is_answered)
     aiopool_progress_set (&self->progress, self->session, self->id, fraction, message);
+  if (!self->is_answered && self->chunk != NULL)
+    self->chunk->progress_sent = self->progress.sent;
   g_mutex_unlock (&self->lock);
 }
 
@@ -423,8 +439,9 @@ flush_emit (AiopoolCall *self)
  * that looks whether it was cancelled.
  *
  * Fails with %G_IO_ERROR_CANCELLED if the task was cancelled, with %G_IO_ERROR_CLOSED if the call
- * was answered, with %AIOPOOL_TASK_ERROR_TOO_LARGE if the value is larger than results may be, and
- * with %AIOPOOL_TASK_ERROR_ENCODE if there is no memory to send it in.
+ * was answered, with %AIOPOOL_TASK_ERROR_TOO_LARGE if the value is larger than results may be, with
+ * %AIOPOOL_TASK_ERROR_ENCODE if there is no memory to send it in, and with
+ * %AIOPOOL_TASK_ERROR_NOT_SUPPORTED if the call is one of many items that were sent as a chunk.
  *
  * Returns: %TRUE if it was sent
  *
@@ -445,6 +462,12 @@ aiopool_call_emit (AiopoolCall  *self,
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   owned = g_variant_ref_sink (value);
+  if (self->chunk != NULL)
+    {
+      g_set_error_literal (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_NOT_SUPPORTED,
+                           "An item of a chunk cannot send partial results");
+      return FALSE;
+    }
   if (g_cancellable_set_error_if_cancelled (get_cancellable (self), error))
     return FALSE;
   cost = AIOPOOL_EMIT_COST (g_variant_get_size (value));

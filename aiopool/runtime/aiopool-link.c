@@ -27,6 +27,9 @@
 
 #define CANCEL_FORCED 1
 
+#define ITEM_WAIT 2000 /* microseconds */
+#define ITEM_STEP 100
+
 static gboolean
 on_cancel (gpointer data)
 {
@@ -46,6 +49,15 @@ cancel_in (GMainContext *context,
   g_source_attach (source, context);
 }
 
+/* An item of a chunk may be over soon, and no other one will begin. */
+static void
+wait_for_item (AiopoolSession *self,
+               guint64         id)
+{
+  for (guint i = 0; i < ITEM_WAIT / ITEM_STEP && atomic_load (&self->running) == id; i++)
+    g_usleep (ITEM_STEP);
+}
+
 /* The function of the task cannot be told to stop. That matters only while it runs: the parent will
  * end what the worker does then. */
 static void
@@ -54,6 +66,8 @@ say_unheard (AiopoolSession *self,
 {
   guint64 running = id;
 
+  if (atomic_load (&self->has_chunk))
+    wait_for_item (self, id);
   atomic_store (&self->unheard, g_get_monotonic_time ());
   if (atomic_compare_exchange_strong (&self->running, &running, AIOPOOL_RUNNING_UNHEARD))
     aiopool_session_send_control (self, AIOPOOL_FRAME_UNHEARD, 0, id);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "aiopool/runtime/aiopool-run-private.h"
 #include "aiopool/wire/aiopool-status-page-private.h"
 
 #include <gio/gunixfdlist.h>
@@ -20,6 +21,8 @@ guint8        *aiopool_outbox_try_begin  (AiopoolOutbox     *self,
 gboolean       aiopool_outbox_is_mine    (void);
 void           aiopool_outbox_end        (AiopoolOutbox     *self,
                                           GUnixFDList       *fds);
+void           aiopool_outbox_put_item   (AiopoolOutbox     *self,
+                                          const AiopoolRunItem *item);
 gboolean       aiopool_outbox_is_full    (AiopoolOutbox     *self);
 void           aiopool_outbox_flush      (AiopoolOutbox     *self);
 void           aiopool_outbox_watch      (AiopoolOutbox     *self);

@@ -17,6 +17,10 @@
  * loses none. Before a task runs on with frames still here, watch() sets a timer, on which the link
  * thread writes them: a finished result never waits for a running task.
  *
+ * Results of a chunk's items gather in a run before they are a frame; it becomes one before the next
+ * frame that is no log record, when it is full, on the timer and with a flush. Only then do they
+ * outlive a crash.
+ *
  * Threads: the lock guards everything; begin() takes it and end() gives it back. Nobody waits for
  * the socket with it: who writes past the buffer keeps the others from putting frames meanwhile.
  * What is logged between begin() and end() cannot go this way, and try_begin() must not be called
@@ -31,8 +35,10 @@ struct _AiopoolOutbox
   int                fd;       /* (unowned: the session) */
   AiopoolStatusPage *page;     /* (unowned: the session) */
   GMutex             lock;
-  GCond              is_free;  /* is_direct became FALSE */
+  GCond              is_free;  /* is_direct or is_closing became FALSE */
   gboolean           is_direct; /* a frame is being written past the buffer */
+  gboolean           is_closing; /* the run waits for room, and stays as it is */
+  AiopoolRun        *run;      /* (owned) */
   guint8            *buffer;   /* in the page */
   gsize              used;
   gsize              written;  /* of the buffer */
@@ -55,6 +61,7 @@ aiopool_outbox_new (int                data_fd,
   self->fd = data_fd;
   self->page = page;
   self->buffer = aiopool_status_page_get_outbox (page);
+  self->run = aiopool_run_new ();
   self->timer_fd = timerfd_create (CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
   g_mutex_init (&self->lock);
   g_cond_init (&self->is_free);
@@ -66,6 +73,7 @@ aiopool_outbox_free (AiopoolOutbox *self)
 {
   if (self->timer_fd >= 0)
     close (self->timer_fd);
+  aiopool_run_free (self->run);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->is_free);
   g_free (self);
@@ -158,12 +166,48 @@ make_room (AiopoolOutbox *self,
     }
 }
 
+static void
+wait_closed (AiopoolOutbox *self)
+{
+  while (self->is_closing)
+    g_cond_wait (&self->is_free, &self->lock);
+}
+
+/* There is room. */
+static void
+put_run (AiopoolOutbox *self,
+         gsize          size)
+{
+  aiopool_run_write (self->run, self->buffer + self->used);
+  self->used += size;
+  self->n_frames++;
+  aiopool_status_page_commit (self->page, self->base + self->used);
+}
+
+/* Makes a frame of the run, before all that comes after it. */
+static void
+close_run (AiopoolOutbox *self)
+{
+  gsize size;
+
+  wait_closed (self);
+  if (aiopool_run_get_n (self->run) == 0)
+    return;
+  size = aiopool_run_get_size (self->run);
+  self->is_closing = TRUE;
+  make_room (self, size);
+  put_run (self, size);
+  self->is_closing = FALSE;
+  g_cond_broadcast (&self->is_free);
+}
+
 /* Memory for a frame of @size bytes, to be filled before end(). */
 guint8 *
 aiopool_outbox_begin (AiopoolOutbox *self,
                       gsize          size)
 {
   g_mutex_lock (&self->lock);
+  close_run (self);
   is_inside = TRUE;
   make_room (self, size);
   self->size = size;
@@ -250,6 +294,7 @@ void
 aiopool_outbox_flush (AiopoolOutbox *self)
 {
   g_mutex_lock (&self->lock);
+  close_run (self);
   write_buffer (self, TRUE);
   g_mutex_unlock (&self->lock);
 }
@@ -276,6 +321,33 @@ aiopool_outbox_watch (AiopoolOutbox *self)
   g_mutex_unlock (&self->lock);
 }
 
+/* What came of an item, for a millisecond at most. */
+void
+aiopool_outbox_put_item (AiopoolOutbox        *self,
+                         const AiopoolRunItem *item)
+{
+  g_mutex_lock (&self->lock);
+  wait_closed (self);
+  while (!aiopool_run_accepts (self->run, item))
+    close_run (self);
+  aiopool_run_add (self->run, item);
+  set_timer (self);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Makes a frame of the run unless that would mean to wait. */
+static void
+try_close_run (AiopoolOutbox *self)
+{
+  gsize size;
+
+  if (self->is_closing || self->is_direct || aiopool_run_get_n (self->run) == 0)
+    return;
+  size = aiopool_run_get_size (self->run);
+  if (self->used + size <= AIOPOOL_STATUS_OUTBOX_SIZE)
+    put_run (self, size);
+}
+
 /* On the link thread. */
 void
 aiopool_outbox_on_timer (AiopoolOutbox *self)
@@ -286,7 +358,8 @@ aiopool_outbox_on_timer (AiopoolOutbox *self)
     return;
   g_mutex_lock (&self->lock);
   self->is_watched = FALSE;
-  if (!write_buffer (self, FALSE))
+  try_close_run (self);
+  if (!write_buffer (self, FALSE) || aiopool_run_get_n (self->run) > 0)
     set_timer (self);
   g_mutex_unlock (&self->lock);
 }

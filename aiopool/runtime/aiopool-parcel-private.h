@@ -40,6 +40,7 @@ void     aiopool_parcel_send_result  (AiopoolParcel             *self,
                                       guint64                    id,
                                       gint64                     started,
                                       gint64                     ended,
+                                      const guint32             *index,
                                       GUnixFDList               *fds);
 void     aiopool_parcel_send_emit    (AiopoolParcel             *self,
                                       AiopoolSession            *session,
@@ -48,6 +49,7 @@ void     aiopool_parcel_send_error   (AiopoolSession            *session,
                                       guint64                    id,
                                       gint64                     started,
                                       gint64                     ended,
+                                      const guint32             *index,
                                       const GError              *error,
                                       AiopoolErrorInfo          *info);
 
@@ -56,6 +58,8 @@ gboolean aiopool_argument_read       (AiopoolArgument           *self,
                                       const AiopoolValueMessage *message,
                                       GUnixFDList              **fds,
                                       GError                   **error);
+GVariant *
+         aiopool_argument_copy_keywords (const AiopoolTaskMessage *message);
 void     aiopool_argument_clear      (AiopoolArgument           *self);
 
 G_END_DECLS

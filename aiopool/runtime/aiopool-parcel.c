@@ -183,18 +183,22 @@ count_fds (GUnixFDList *fds)
   return fds != NULL ? (guint8) g_unix_fd_list_get_length (fds) : 0;
 }
 
-/* @fds: (nullable): of the result itself, not none, and one fewer than a frame may have. */
+/* @index: (nullable): of the item of a chunk whose result it is. @fds: (nullable): of the result
+ * itself, not none, and one fewer than a frame may have. */
 void
 aiopool_parcel_send_result (AiopoolParcel  *self,
                             AiopoolSession *session,
                             guint64         id,
                             gint64          started,
                             gint64          ended,
+                            const guint32  *index,
                             GUnixFDList    *fds)
 {
   AiopoolResultMessage message = { .started = started, .ended = ended, .value = self->value };
   GUnixFDList *all = collect_fds (self, fds);
 
+  message.is_item = index != NULL;
+  message.index = index != NULL ? *index : 0;
   aiopool_message_write_result (aiopool_outbox_begin (session->outbox,
                                                       aiopool_message_result_size (&message)),
                                 id, count_fds (all), &message);
@@ -233,11 +237,13 @@ encode_error (const GError     *error,
   return aiopool_remote_error_encode (shorter, NULL);
 }
 
+/* @index: (nullable): as above. */
 void
 aiopool_parcel_send_error (AiopoolSession   *session,
                            guint64           id,
                            gint64            started,
                            gint64            ended,
+                           const guint32    *index,
                            const GError     *error,
                            AiopoolErrorInfo *info)
 {
@@ -246,6 +252,8 @@ aiopool_parcel_send_error (AiopoolSession   *session,
 
   message.error = g_variant_get_data (encoded);
   message.error_size = g_variant_get_size (encoded);
+  message.is_item = index != NULL;
+  message.index = index != NULL ? *index : 0;
   aiopool_message_write_error (aiopool_outbox_begin (session->outbox,
                                                      aiopool_message_error_size (&message)),
                                id, &message);
@@ -327,6 +335,16 @@ aiopool_argument_read (AiopoolArgument            *self,
   else
     self->bytes = g_steal_pointer (&bytes);
   return TRUE;
+}
+
+/* (transfer full): of a task that has some. */
+GVariant *
+aiopool_argument_copy_keywords (const AiopoolTaskMessage *message)
+{
+  gpointer data = g_memdup2 (message->keywords, message->keywords_size);
+
+  return g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE_VARDICT, data,
+                                                      message->keywords_size, TRUE, g_free, data));
 }
 
 void

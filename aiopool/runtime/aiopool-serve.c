@@ -23,7 +23,11 @@
  * took long; the outbox's timer writes it if the next task does. The answer of a call that is not
  * the one being run is written at once.
  *
- * Threads: everything is the serving thread's but for n_outstanding, is_waiting and current. */
+ * The items of a chunk are run one after the other. When one is not over though its function has
+ * returned, which one that is asynchronous may do, the chunk waits aside for the answer.
+ *
+ * Threads: everything is the serving thread's but for n_outstanding, is_waiting, current and context,
+ * and is_answered of chunks. */
 
 #define LONG_WAIT 200 /* microseconds after which answers are written though more tasks are here */
 
@@ -49,7 +53,13 @@ typedef struct
   gboolean         has_ended;     /* the parent writes no more */
   const char      *fault;         /* (nullable): what the parent did that it may not */
   guint            fault_type;    /* of the frame */
-  GMainContext    *context;       /* (unowned: the session) (nullable): NULL in the plain loop */
+  GPtrArray       *chunks;        /* (owned) of AiopoolChunk: of which an item is under way, which
+                                   * is asynchronous */
+  GThread         *thread;        /* (unowned): this one */
+  GMutex           lock;          /* for told */
+  GCond            told;          /* that another thread has answered an item */
+  GMainContext    *context;       /* (unowned: the session) (nullable): NULL in the plain loop;
+                                   * atomic */
   GMainLoop       *loop;          /* (owned) (nullable) */
   GSource         *watch;         /* (owned) (nullable): of the data socket */
 } Server;
@@ -85,15 +95,42 @@ wake (Server *self)
   g_source_attach (source, self->context);
 }
 
+/* The item's chunk may be gone as soon as it is told. */
+static void
+tell_chunk (Server       *self,
+            AiopoolChunk *chunk,
+            gboolean      is_current)
+{
+  gboolean is_async = chunk->entry->function == NULL;
+
+  if (is_current && g_thread_self () == self->thread)
+    {
+      g_atomic_int_set (&chunk->is_answered, TRUE);
+      return;
+    }
+  g_mutex_lock (&self->lock);
+  g_atomic_int_set (&chunk->is_answered, TRUE);
+  g_cond_broadcast (&self->told);
+  g_mutex_unlock (&self->lock);
+  if (is_async && g_atomic_pointer_get (&self->context) != NULL)
+    wake (self);
+}
+
 /* In any thread. */
 static void
 on_answered (gpointer     owner,
              AiopoolCall *call)
 {
   Server *self = owner;
+  gboolean is_current = g_atomic_pointer_get (&self->current) == call;
 
-  if (g_atomic_pointer_get (&self->current) != call)
+  if (!is_current)
     aiopool_outbox_flush (self->session->outbox);
+  if (call->chunk != NULL)
+    {
+      tell_chunk (self, call->chunk, is_current);
+      return;
+    }
   if (!aiopool_call_is_async (call))
     return;
   g_atomic_int_add (&self->n_outstanding, -1);
@@ -190,7 +227,8 @@ run_async (Server             *self,
            const AiopoolEntry *entry)
 {
   aiopool_call_set_async (call);
-  g_atomic_int_inc (&self->n_outstanding);
+  if (call->chunk == NULL)
+    g_atomic_int_inc (&self->n_outstanding);
   entry->async_function (call, call->argument.variant, entry->user_data);
   return g_get_monotonic_time ();
 }
@@ -206,7 +244,8 @@ run (Server             *self,
       fail_unknown (call);
       return call->started;
     }
-  aiopool_outbox_watch (self->session->outbox);
+  if (call->chunk == NULL)
+    aiopool_outbox_watch (self->session->outbox);
   return entry->function != NULL ? run_sync (self, call, entry) : run_async (self, call, entry);
 }
 
@@ -215,6 +254,117 @@ flush (Server *self)
 {
   aiopool_outbox_flush (self->session->outbox);
   self->now = 0;
+}
+
+static void
+flush_if_late (Server *self)
+{
+  if (self->now == 0 || self->now - self->flushed > LONG_WAIT ||
+      aiopool_outbox_is_full (self->session->outbox))
+    flush (self);
+}
+
+/* An item's answer is in the outbox before the next item begins. One of a function that has returned
+ * may still be on its way there, in another thread. */
+static void
+wait_for_answer (Server       *self,
+                 AiopoolChunk *chunk)
+{
+  g_mutex_lock (&self->lock);
+  while (!g_atomic_int_get (&chunk->is_answered))
+    g_cond_wait (&self->told, &self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+run_item (Server       *self,
+          AiopoolChunk *chunk)
+{
+  AiopoolCall *call = take_spare (self);
+  guint64 none = 0;
+
+  if (self->limit == 1)
+    atomic_compare_exchange_strong (&self->session->running, &none, chunk->id);
+  aiopool_call_begin_item (call, chunk, self->now);
+  g_atomic_pointer_set (&self->current, call);
+  self->now = run (self, call, chunk->entry);
+  g_atomic_pointer_set (&self->current, NULL);
+  if (!g_atomic_int_get (&chunk->is_answered) && chunk->entry->function != NULL)
+    wait_for_answer (self, chunk);
+  end_with (self, call);
+}
+
+static void
+end_chunk (Server       *self,
+           AiopoolChunk *chunk,
+           const GError *error)
+{
+  guint64 running = chunk->id;
+
+  atomic_compare_exchange_strong (&self->session->running, &running, 0);
+  atomic_store (&self->session->has_chunk, FALSE);
+  aiopool_chunk_end (chunk, self->session, self->now, error);
+  aiopool_chunk_free (chunk);
+  g_atomic_int_add (&self->n_outstanding, -1);
+}
+
+/* Runs items until none is left, or one is not over when its function returns. */
+static void
+run_chunk (Server       *self,
+           AiopoolChunk *chunk)
+{
+  for (;;)
+    {
+      if (self->now == 0)
+        self->flushed = self->now = g_get_monotonic_time ();
+      if (!aiopool_chunk_begin (chunk, self->session, self->now))
+        break;
+      run_item (self, chunk);
+      flush_if_late (self);
+      if (!g_atomic_int_get (&chunk->is_answered))
+        {
+          g_ptr_array_add (self->chunks, chunk);
+          return;
+        }
+    }
+  end_chunk (self, chunk, NULL);
+}
+
+/* Goes on with chunks whose item was answered meanwhile. */
+static void
+run_chunks (Server *self)
+{
+  for (guint i = 0; i < self->chunks->len; i++)
+    {
+      AiopoolChunk *chunk = g_ptr_array_index (self->chunks, i);
+
+      if (!g_atomic_int_get (&chunk->is_answered))
+        continue;
+      g_ptr_array_remove_index (self->chunks, i--);
+      run_chunk (self, chunk);
+    }
+}
+
+/* Takes @fds and @entry (nullable). */
+static void
+start_chunk (Server                   *self,
+             guint64                   id,
+             const char               *name,
+             const AiopoolTaskMessage *message,
+             GUnixFDList              *fds,
+             AiopoolEntry             *entry)
+{
+  AiopoolChunk *chunk = aiopool_chunk_new (id, self->now, name, message, entry);
+  g_autoptr (GError) error = NULL;
+
+  g_atomic_int_inc (&self->n_outstanding);
+  atomic_store (&self->session->has_chunk, self->limit == 1);
+  aiopool_outbox_watch (self->session->outbox);
+  if (aiopool_chunk_read (chunk, self->session, message, fds, &error))
+    run_chunk (self, chunk);
+  else
+    end_chunk (self, chunk, error);
+  flush_if_late (self);
 }
 
 /* Takes @fds. */
@@ -237,9 +387,14 @@ start_task (Server                   *self,
       g_clear_object (&fds);
       return;
     }
+  aiopool_type_pins_keep (&self->pins, message->argument.view.type);
+  if (message->n_items > 0)
+    {
+      start_chunk (self, id, name, message, fds, entry);
+      return;
+    }
   call = take_spare (self);
   aiopool_call_begin (call, id, started, message->timeout, name);
-  aiopool_type_pins_keep (&self->pins, message->argument.view.type);
   g_atomic_pointer_set (&self->current, call);
   if (aiopool_call_read (call, message, fds, &error))
     self->now = run (self, call, entry);
@@ -248,9 +403,7 @@ start_task (Server                   *self,
   g_clear_pointer (&entry, aiopool_entry_unref);
   g_atomic_pointer_set (&self->current, NULL);
   end_with (self, call);
-  if (self->now == 0 || self->now - self->flushed > LONG_WAIT ||
-      aiopool_outbox_is_full (self->session->outbox))
-    flush (self);
+  flush_if_late (self);
 }
 
 /* A task that was taken back: the memory of its argument goes back too. */
@@ -339,9 +492,13 @@ handle (Server *self)
 
   self->is_handling = TRUE;
   self->now = 0;
+  run_chunks (self);
   while (self->fault == NULL && (may_start = !is_full (self)) &&
          (status = aiopool_reader_next (self->session->reader, &frame)) == AIOPOOL_FRAME_OK)
-    take_frame (self, &frame);
+    {
+      take_frame (self, &frame);
+      run_chunks (self);
+    }
   if (self->fault == NULL && may_start && status == AIOPOOL_FRAME_BAD)
     break_off (self, "what it sent is no frame", 0);
   flush (self);
@@ -454,7 +611,7 @@ on_readable (int          fd,
 static void
 serve_in_main_loop (Server *self)
 {
-  self->context = g_main_context_ref_thread_default ();
+  g_atomic_pointer_set (&self->context, g_main_context_ref_thread_default ());
   self->loop = g_main_loop_new (self->context, FALSE);
   g_mutex_lock (&self->session->lock);
   self->session->context = self->context;
@@ -475,6 +632,10 @@ aiopool_serve (AiopoolSession  *session,
   Server *self = &server;
 
   *self = (Server) { .session = session, .registry = registry };
+  self->chunks = g_ptr_array_new ();
+  self->thread = g_thread_self ();
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->told);
   self->limit = (int) CLAMP (session->config.tasks_per_worker, 1, G_MAXINT);
   aiopool_log_follow (&self->current);
   if (serve_plainly (self))
@@ -482,6 +643,7 @@ aiopool_serve (AiopoolSession  *session,
   aiopool_log_stop ();
   aiopool_outbox_flush (session->outbox);
   g_clear_object (&self->spare);
+  g_ptr_array_unref (self->chunks);
   aiopool_type_pins_clear (&self->pins);
   if (self->fault != NULL)
     give_up (self);

@@ -30,6 +30,7 @@ typedef struct
   _Atomic guint64       running; /* id of the task that runs and is not answered, if there can be
                                   * only one, else 0; the link thread makes it UNHEARD before it
                                   * says that, the main thread sets it anew for the next task */
+  _Atomic gboolean      has_chunk; /* what runs is an item of a chunk; as running */
   _Atomic gint64        unheard;  /* monotonic microseconds: when that was said last */
   GMutex                lock;    /* guards what follows */
   GCond                 granted; /* a credit came, or a cancel */
