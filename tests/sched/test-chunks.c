@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/sched/chunk-help.h"
+
+#include "aiopool/base/aiopool-error.h"
+
+#include <string.h>
+
+/* Chunks: what came of each item, also when the worker dies in the middle, and who runs the rest. */
+
+#define N 1000
+
+static void
+test_every_item_has_its_value (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", N);
+
+  whole_submit (whole, 0, N);
+  whole_wait (whole);
+  whole_check (whole, 0, N, VALUE);
+  for (guint i = 0; i < N; i++)
+    g_assert_cmpuint (shared->n_runs[i], ==, 1);
+  scheduler_end (scheduler);
+}
+
+static void
+test_a_chunk_of_one (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", 1);
+
+  whole_submit (whole, 0, 1);
+  whole_wait (whole);
+  whole_check (whole, 0, 1, VALUE);
+  scheduler_end (scheduler);
+}
+
+static void
+test_values_of_any_size (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "text", 20000);
+
+  whole_submit (whole, 0, 1);
+  whole_submit (whole, 1, 9);
+  whole_submit (whole, 10, 290);
+  whole_submit (whole, 300, 19700);
+  whole_wait (whole);
+  whole_check (whole, 0, 20000, VALUE);
+  scheduler_end (scheduler);
+}
+
+static void
+test_one_that_fails_and_one_that_is_large (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", N);
+
+  shared->fail_at = 500;
+  shared->large_at = 700;
+  whole_submit (whole, 0, N);
+  whole_wait (whole);
+  whole_check (whole, 0, 500, VALUE);
+  whole_check (whole, 500, 501, FAILED);
+  g_assert_error (whole->items[500].error, G_IO_ERROR, G_IO_ERROR_BUSY);
+  whole_check (whole, 501, N, VALUE);
+  scheduler_end (scheduler);
+}
+
+static void
+test_an_unknown_function_fails_all (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "no-such-function", N);
+
+  whole->goes_on = TRUE;
+  whole_submit (whole, 0, N);
+  whole_wait (whole);
+  whole_check (whole, 0, N, FAILED);
+  g_assert_error (whole->items[N - 1].error, AIOPOOL_TASK_ERROR,
+                  AIOPOOL_TASK_ERROR_UNKNOWN_FUNCTION);
+  scheduler_end (scheduler);
+}
+
+/* The worker dies in item @k of N, after a pause in item @pause, by which all before that came. */
+static void
+check_death (guint    k,
+             gint64   pause,
+             gboolean goes_on)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", N);
+  guint n_lost = 0;
+
+  shared->die_at = k;
+  shared->pause_at = pause;
+  whole->goes_on = goes_on;
+  whole_submit (whole, 0, N);
+  whole_wait (whole);
+  whole_check (whole, 0, (guint) (pause + 1), VALUE);
+  for (guint i = (guint) (pause + 1); i < k; i++)
+    {
+      g_assert_true (whole->items[i].fate == VALUE || whole->items[i].fate == LOST);
+      g_assert_false (n_lost > 0 && whole->items[i].fate == VALUE);
+      n_lost += whole->items[i].fate == LOST;
+    }
+  whole_check (whole, k, k + 1, FAILED);
+  g_assert_error (whole->items[k].error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED);
+  whole_check (whole, k + 1, N, goes_on ? VALUE : NOT_BEGUN);
+  for (guint i = 0; i < N; i++)
+    g_assert_cmpuint (shared->n_runs[i], ==, i <= k || goes_on);
+  scheduler_end (scheduler);
+}
+
+static void
+test_a_death_in_the_first_item (void)
+{
+  check_death (0, -1, TRUE);
+  check_death (0, -1, FALSE);
+}
+
+static void
+test_a_death_after_items_that_came (void)
+{
+  check_death (600, 599, TRUE);
+  check_death (600, 599, FALSE);
+}
+
+static void
+test_a_death_after_items_that_did_not_come (void)
+{
+  check_death (2, -1, TRUE);
+  check_death (600, 550, TRUE);
+  check_death (600, 300, FALSE);
+}
+
+static void
+test_a_death_in_the_last_item (void)
+{
+  check_death (N - 1, N - 2, TRUE);
+}
+
+static void
+test_an_item_that_times_out (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", N);
+
+  shared->deaf_at = 400;
+  whole->options.timeout = 50000;
+  whole->goes_on = TRUE;
+  whole_submit (whole, 0, N);
+  whole_wait (whole);
+  whole_check (whole, 0, 400, VALUE);
+  whole_check (whole, 400, 401, FAILED);
+  g_assert_error (whole->items[400].error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_TIMED_OUT);
+  whole_check (whole, 401, N, VALUE);
+  scheduler_end (scheduler);
+}
+
+/* Each item has the whole timeout: together they take several times as long. */
+static void
+test_a_timeout_counts_for_each_item (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", 300);
+
+  shared->long_at = 0;
+  whole->options.timeout = 300000;
+  whole_submit (whole, 0, 300);
+  whole_wait (whole);
+  whole_check (whole, 0, 300, VALUE);
+  scheduler_end (scheduler);
+}
+
+static void
+test_a_cancel_in_the_middle (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", N);
+  AiopoolJob *job;
+
+  shared->hold_at = 400;
+  job = whole_submit (whole, 0, N);
+  whole_wait_held (1);
+  g_assert_false (aiopool_scheduler_cancel (scheduler, job, AIOPOOL_CANCEL_PENDING));
+  g_assert_true (aiopool_scheduler_cancel (scheduler, job, AIOPOOL_CANCEL_COOPERATIVE));
+  whole_wait (whole);
+  whole_check (whole, 0, 400, VALUE);
+  whole_check (whole, 400, 401, FAILED);
+  g_assert_error (whole->items[400].error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  whole_check (whole, 401, N, NOT_BEGUN);
+  g_assert_cmpuint (shared->n_runs[401], ==, 0);
+  scheduler_end (scheduler);
+}
+
+static void
+test_a_forced_cancel_in_the_middle (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", N);
+  AiopoolJob *job;
+
+  shared->deaf_at = 400;
+  job = whole_submit (whole, 0, N);
+  whole_wait_held (1);
+  while (job->order.n_came < 400) /* they come within a millisecond */
+    g_usleep (100);
+  g_assert_true (aiopool_scheduler_cancel (scheduler, job, AIOPOOL_CANCEL_FORCE));
+  whole_wait (whole);
+  whole_check (whole, 0, 400, VALUE);
+  whole_check (whole, 400, 401, FAILED);
+  g_assert_error (whole->items[400].error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  whole_check (whole, 401, N, NOT_BEGUN);
+  scheduler_end (scheduler);
+  g_assert_cmpuint (shared->n_runs[401], ==, 0);
+}
+
+static void
+test_a_cancel_before_the_start (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", N);
+  AiopoolJob *job;
+
+  shared->hold_at = 0;
+  whole_submit (whole, 0, 10);
+  whole_wait_held (1);
+  job = whole_submit (whole, 10, N - 10);
+  g_assert_true (aiopool_scheduler_cancel (scheduler, job, AIOPOOL_CANCEL_PENDING));
+  shared->is_open = TRUE;
+  whole_wait (whole);
+  whole_check (whole, 0, 10, VALUE);
+  whole_check (whole, 10, N, FAILED);
+  g_assert_error (whole->items[N - 1].error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  scheduler_end (scheduler);
+}
+
+static void
+test_shortening_before_and_after_the_start (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", 30);
+  AiopoolJob *running, *queued, *gone;
+  gint64 since;
+  int pid;
+
+  shared->hold_at = 3;
+  running = whole_submit (whole, 0, 10);
+  whole_wait_held (1);
+  queued = whole_submit (whole, 10, 10);
+  gone = whole_submit (whole, 20, 10);
+  g_assert_cmpuint (aiopool_scheduler_count_begun (scheduler, running, &since, &pid), ==, 4);
+  g_assert_cmpint (since, >, 0);
+  g_assert_cmpint (pid, >, 0);
+  g_assert_cmpuint (aiopool_scheduler_count_begun (scheduler, queued, &since, &pid), ==, 0);
+  g_assert_cmpuint (aiopool_scheduler_shorten (scheduler, running, 8), ==, 8);
+  g_assert_cmpuint (aiopool_scheduler_shorten (scheduler, running, 9), ==, 8);
+  g_assert_cmpuint (aiopool_scheduler_shorten (scheduler, running, 1), ==, 4);
+  g_assert_cmpuint (aiopool_scheduler_shorten (scheduler, queued, 5), ==, 5);
+  g_assert_cmpuint (aiopool_scheduler_shorten (scheduler, gone, 0), ==, 0);
+  shared->is_open = TRUE;
+  whole_wait (whole);
+  whole_check (whole, 0, 4, VALUE);
+  whole_check (whole, 4, 10, NOT_BEGUN);
+  whole_check (whole, 10, 15, VALUE);
+  whole_check (whole, 15, 20, NOT_BEGUN);
+  whole_check (whole, 20, 30, FAILED);
+  g_assert_error (whole->items[20].error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpuint (aiopool_scheduler_shorten (scheduler, queued, 0), ==, 5);
+  scheduler_end (scheduler);
+}
+
+/* The worker begins items while others take them back: each is run by one of the two. */
+static void
+test_shortening_races_the_worker (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  const guint n_rounds = 400;
+
+  for (guint round = 0; round < n_rounds; round++)
+    {
+      g_autoptr (Whole) whole = whole_new (scheduler, "act", N);
+      AiopoolJob *job;
+      guint n = N;
+
+      memset ((void *) shared->n_runs, 0, N);
+      job = whole_submit (whole, 0, N);
+      for (guint from = N; from > 0 && n > 0; from = from > 50 ? from - 50 : 0)
+        n = MIN (n, aiopool_scheduler_shorten (scheduler, job, from));
+      whole_wait (whole);
+      whole_check (whole, 0, n, VALUE);
+      for (guint i = 0; i < N; i++)
+        g_assert_cmpuint (shared->n_runs[i], ==, i < n);
+    }
+  scheduler_end (scheduler);
+}
+
+static void
+test_an_idle_worker_gets_half (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (2, 1);
+  g_autoptr (Whole) warm = whole_new (scheduler, "act", 2);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", 200);
+
+  g_assert_cmpuint (aiopool_scheduler_spawn (scheduler, 2, NULL), ==, 2);
+  whole_submit (warm, 0, 2);
+  whole_wait (warm);
+  shared->n_runs[0] = shared->n_runs[1] = 0;
+  shared->long_at = 0;
+  whole->goes_on = TRUE;
+  whole_submit (whole, 0, 200);
+  whole_wait (whole);
+  whole_check (whole, 0, 200, VALUE);
+  g_assert_cmpuint (whole->n_shortened, >, 0);
+  for (guint i = 0; i < 200; i++)
+    g_assert_cmpuint (shared->n_runs[i], ==, 1);
+  scheduler_end (scheduler);
+}
+
+static void
+test_a_shutdown_that_drains_does_all (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (2, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", N);
+
+  shared->hold_at = 300;
+  shared->die_at = 600;
+  whole->goes_on = TRUE;
+  whole_submit (whole, 0, N);
+  whole_wait_held (1);
+  aiopool_scheduler_shutdown (scheduler, AIOPOOL_SHUTDOWN_DRAIN);
+  shared->is_open = TRUE;
+  whole_wait (whole);
+  whole_check (whole, 601, N, VALUE);
+  whole_check (whole, 600, 601, FAILED);
+  scheduler_end (scheduler);
+}
+
+static void
+test_a_shutdown_that_cancels_takes_the_tail (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", N);
+
+  shared->hold_at = 300;
+  whole->goes_on = TRUE;
+  whole_submit (whole, 0, N);
+  whole_wait_held (1);
+  aiopool_scheduler_shutdown (scheduler, AIOPOOL_SHUTDOWN_CANCEL_PENDING);
+  shared->is_open = TRUE;
+  whole_wait (whole);
+  whole_check (whole, 0, 301, VALUE);
+  whole_check (whole, 301, N, FAILED);
+  g_assert_error (whole->items[N - 1].error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_CLOSED);
+  scheduler_end (scheduler);
+}
+
+static void
+test_a_shutdown_that_terminates (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", N);
+
+  shared->deaf_at = 300;
+  whole->goes_on = TRUE;
+  whole_submit (whole, 0, N);
+  whole_wait_held (1);
+  aiopool_scheduler_shutdown (scheduler, AIOPOOL_SHUTDOWN_TERMINATE);
+  whole_wait (whole);
+  whole_check (whole, 300, N, FAILED);
+  scheduler_end (scheduler);
+}
+
+static void
+test_asynchronous_functions_one_by_one (void)
+{
+  static const char *names[] = { "threaded", "at-once", "later", "act" };
+  AiopoolScheduler *scheduler = scheduler_new (1, 3);
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autoptr (Whole) whole = whole_new (scheduler, names[i], 3000);
+
+      for (guint first = 0; first < 3000; first += 600)
+        whole_submit (whole, first, 600);
+      whole_wait (whole);
+      whole_check (whole, 0, 3000, VALUE);
+    }
+  scheduler_end (scheduler);
+}
+
+static void
+test_a_call_that_nobody_answers_fails_its_item (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 2);
+  g_autoptr (Whole) whole = whole_new (scheduler, "forgotten", 5);
+
+  whole_submit (whole, 0, 5);
+  whole_wait (whole);
+  whole_check (whole, 0, 5, FAILED);
+  g_assert_error (whole->items[4].error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_FAILED);
+  scheduler_end (scheduler);
+}
+
+static void
+test_progress_is_that_of_all (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "progress", 100);
+
+  whole_submit (whole, 0, 100);
+  whole_wait (whole);
+  whole_check (whole, 0, 100, VALUE);
+  g_assert_cmpfloat (whole->progress, >=, 0.01);
+  scheduler_end (scheduler);
+}
+
+static void
+test_a_million_items (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (2, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", MAX_VALUES);
+  gint64 begun;
+
+  whole->goes_on = TRUE;
+  begun = g_get_monotonic_time ();
+  for (guint first = 0; first < MAX_VALUES; first += 4096)
+    whole_submit (whole, first, 4096);
+  whole_wait (whole);
+  g_test_message ("%.2f million items a second, %u runs",
+                  MAX_VALUES / (double) (g_get_monotonic_time () - begun), whole->n_runs);
+  whole_check (whole, 0, MAX_VALUES, VALUE);
+  for (guint i = 0; i < MAX_VALUES; i++)
+    g_assert_cmpuint (shared->n_runs[i], ==, 1);
+  scheduler_end (scheduler);
+}
+
+static void
+test_one_chunk_of_all (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", MAX_VALUES);
+
+  whole_submit (whole, 0, MAX_VALUES);
+  whole_wait (whole);
+  whole_check (whole, 0, MAX_VALUES, VALUE);
+  scheduler_end (scheduler);
+}
+
+static void
+add_tests (void)
+{
+  g_test_add_func ("/chunks/values", test_every_item_has_its_value);
+  g_test_add_func ("/chunks/one", test_a_chunk_of_one);
+  g_test_add_func ("/chunks/sizes", test_values_of_any_size);
+  g_test_add_func ("/chunks/fails-and-large", test_one_that_fails_and_one_that_is_large);
+  g_test_add_func ("/chunks/unknown", test_an_unknown_function_fails_all);
+  g_test_add_func ("/chunks/death/first", test_a_death_in_the_first_item);
+  g_test_add_func ("/chunks/death/came", test_a_death_after_items_that_came);
+  g_test_add_func ("/chunks/death/not-came", test_a_death_after_items_that_did_not_come);
+  g_test_add_func ("/chunks/death/last", test_a_death_in_the_last_item);
+  g_test_add_func ("/chunks/timeout/one", test_an_item_that_times_out);
+  g_test_add_func ("/chunks/timeout/each", test_a_timeout_counts_for_each_item);
+  g_test_add_func ("/chunks/cancel/cooperative", test_a_cancel_in_the_middle);
+  g_test_add_func ("/chunks/cancel/forced", test_a_forced_cancel_in_the_middle);
+  g_test_add_func ("/chunks/cancel/unstarted", test_a_cancel_before_the_start);
+  g_test_add_func ("/chunks/shorten/states", test_shortening_before_and_after_the_start);
+  g_test_add_func ("/chunks/shorten/race", test_shortening_races_the_worker);
+  g_test_add_func ("/chunks/idle-worker", test_an_idle_worker_gets_half);
+  g_test_add_func ("/chunks/shutdown/drain", test_a_shutdown_that_drains_does_all);
+  g_test_add_func ("/chunks/shutdown/cancel", test_a_shutdown_that_cancels_takes_the_tail);
+  g_test_add_func ("/chunks/shutdown/terminate", test_a_shutdown_that_terminates);
+  g_test_add_func ("/chunks/async", test_asynchronous_functions_one_by_one);
+  g_test_add_func ("/chunks/forgotten", test_a_call_that_nobody_answers_fails_its_item);
+  g_test_add_func ("/chunks/progress", test_progress_is_that_of_all);
+  g_test_add_func ("/chunks/million", test_a_million_items);
+  g_test_add_func ("/chunks/million-in-one", test_one_chunk_of_all);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  return chunk_main (argc, argv, add_tests);
+}
