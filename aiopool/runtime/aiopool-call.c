@@ -356,8 +356,8 @@ aiopool_call_get_time_left (AiopoolCall *self)
  * Tells how far the function is.
  *
  * It may be called often: at most one message in 10 milliseconds is sent, the last one in any case
- * before the answer. Messages are cut at 4096 bytes. Where one of many items is run, the parent hears
- * how far all of them are.
+ * before the answer. Messages are cut at 4096 bytes. From an item of a chunk the parent hears how
+ * far the chunk is.
  *
  * Since: 0.1
  */

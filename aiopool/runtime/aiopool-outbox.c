@@ -17,9 +17,9 @@
  * loses none. Before a task runs on with frames still here, watch() sets a timer, on which the link
  * thread writes them: a finished result never waits for a running task.
  *
- * Results of a chunk's items gather in a run before they are a frame; it becomes one before the next
- * frame that is no log record, when it is full, on the timer and with a flush. Only then do they
- * outlive a crash.
+ * Results of a chunk's items gather in a run before they are a frame. It becomes one before the
+ * next frame that is no log record, when it is full, on the timer and with a flush. Only then do
+ * they outlive a crash.
  *
  * Threads: the lock guards everything; begin() takes it and end() gives it back. Nobody waits for
  * the socket with it: who writes past the buffer keeps the others from putting frames meanwhile.

@@ -6,10 +6,9 @@
 #include <string.h>
 
 /* A run: items of a chunk that follow one another and whose results have one type are sent as one
- * array of them, which is built here from their bytes as GVariant's specification says: each aligned
- * as its type asks; behind them, unless all have one size, where each ends, in as few bytes as the
- * size of the whole allows. A container for each run costs nothing; one for each item would cost as
- * much as the item. */
+ * array. It is built here from their bytes, as GVariant's specification says: each aligned as its
+ * type asks; behind them, unless all have one size, where each ends, in as few bytes as the size of
+ * the whole allows. A GVariantBuilder would cost as much for each item as the item does. */
 
 #define MAX_ITEMS 2048
 #define MAX_BYTES (24 * 1024) /* of values; with all else a run fits into the outbox */

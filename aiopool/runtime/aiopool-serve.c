@@ -26,7 +26,7 @@
  * The items of a chunk are run one after the other. When one is not over though its function has
  * returned, which one that is asynchronous may do, the chunk waits aside for the answer.
  *
- * Threads: everything is the serving thread's but for n_outstanding, is_waiting, current and context,
+ * Threads: everything is the serving thread's but for n_outstanding, is_waiting, current, context,
  * and is_answered of chunks. */
 
 #define LONG_WAIT 200 /* microseconds after which answers are written though more tasks are here */
@@ -55,7 +55,6 @@ typedef struct
   guint            fault_type;    /* of the frame */
   GPtrArray       *chunks;        /* (owned) of AiopoolChunk: of which an item is under way, which
                                    * is asynchronous */
-  GThread         *thread;        /* (unowned): this one */
   GMutex           lock;          /* for told */
   GCond            told;          /* that another thread has answered an item */
   GMainContext    *context;       /* (unowned: the session) (nullable): NULL in the plain loop;
@@ -63,6 +62,8 @@ typedef struct
   GMainLoop       *loop;          /* (owned) (nullable) */
   GSource         *watch;         /* (owned) (nullable): of the data socket */
 } Server;
+
+static _Thread_local gboolean is_serving; /* this thread does */
 
 static gboolean on_wake (gpointer data);
 
@@ -103,7 +104,7 @@ tell_chunk (Server       *self,
 {
   gboolean is_async = chunk->entry->function == NULL;
 
-  if (is_current && g_thread_self () == self->thread)
+  if (is_current && is_serving)
     {
       g_atomic_int_set (&chunk->is_answered, TRUE);
       return;
@@ -150,7 +151,7 @@ take_spare (Server *self)
 static gboolean
 is_ours_alone (AiopoolCall *call)
 {
-  GObject *object = G_OBJECT (call);
+  GObject *object = (GObject *) call;
 
   return g_atomic_int_get (&object->ref_count) == 1 && object->qdata == NULL;
 }
@@ -264,8 +265,8 @@ flush_if_late (Server *self)
     flush (self);
 }
 
-/* An item's answer is in the outbox before the next item begins. One of a function that has returned
- * may still be on its way there, in another thread. */
+/* An item's answer is in the outbox before the next item begins. That of a function which has
+ * returned may still be on its way there, in another thread. */
 static void
 wait_for_answer (Server       *self,
                  AiopoolChunk *chunk)
@@ -633,7 +634,7 @@ aiopool_serve (AiopoolSession  *session,
 
   *self = (Server) { .session = session, .registry = registry };
   self->chunks = g_ptr_array_new ();
-  self->thread = g_thread_self ();
+  is_serving = TRUE;
   g_mutex_init (&self->lock);
   g_cond_init (&self->told);
   self->limit = (int) CLAMP (session->config.tasks_per_worker, 1, G_MAXINT);

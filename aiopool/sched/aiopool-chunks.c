@@ -5,9 +5,10 @@
 
 /* Chunks: jobs of many items, which the worker runs one after the other.
  *
- * A chunk is a job as any other: it waits, is sent, taken back and settled as a whole. But what came
- * of its items is told as it comes, and its tail can be taken back while it runs: for its owner, who
- * wants it no more, and for a worker that has nothing to do. What has begun is never sent again. */
+ * A chunk is a job as any other: it waits, is sent, taken back and settled as a whole. But what
+ * came of its items is told as it comes, and its tail can be taken back while it runs: for its
+ * owner, who wants it no more, and for a worker that has nothing to do. What has begun is never
+ * sent again. */
 
 #define SPLIT_USEC 2000 /* less work than that is not worth another worker's time */
 
@@ -92,9 +93,9 @@ aiopool_chunks_shorten (AiopoolScheduler *self,
     aiopool_report_shortened (report, job);
 }
 
-/* Takes back the items of a chunk from @from on that have not begun; all of them while the chunk has
- * not started. One that is left without any before its start is settled as cancelled. From any
- * thread. Returns how many items it has from now on. */
+/* Takes back the items of a chunk from @from on that have not begun. One that is left without any
+ * before its start is settled as cancelled. From any thread. Returns how many items it has from now
+ * on. */
 guint
 aiopool_scheduler_shorten (AiopoolScheduler *self,
                            AiopoolJob       *job,
@@ -114,8 +115,8 @@ aiopool_scheduler_shorten (AiopoolScheduler *self,
   return n_items;
 }
 
-/* How many items of a chunk may have begun. @since, @pid (out): of the last, if there is one and the
- * chunk has not ended; else 0. */
+/* How many items of a chunk may have begun. @since, @pid (out): of the last, if there is one and
+ * the chunk has not ended; else 0. */
 guint
 aiopool_scheduler_count_begun (AiopoolScheduler *self,
                                AiopoolJob       *job,

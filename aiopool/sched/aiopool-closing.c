@@ -54,8 +54,8 @@ give_up_order (AiopoolScheduler *self,
     aiopool_chunks_shorten (self, job, 0, report);
 }
 
-/* Takes every order from the workers that has not started, and with @is_all the others too. What has
- * not begun of a chunk its owner hears of, and nobody takes it again. */
+/* Takes every order from the workers that has not started, and with @is_all the others too. Of what
+ * has not begun of a chunk its owner hears, and nobody takes it again. */
 static void
 give_up_sent (AiopoolScheduler *self,
               const GError     *why,

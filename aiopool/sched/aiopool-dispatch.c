@@ -366,8 +366,8 @@ may_run_again (AiopoolScheduler *self,
   return TRUE;
 }
 
-/* A chunk of a worker that is gone, and that it has started. TRUE if it ends here: all came, or some
- * have begun. One of which none has begun starts again, but not for ever. */
+/* A chunk of a worker that is gone, and that it has started. TRUE if it ends here: all came, or
+ * some have begun. One of which none has begun starts again, but not for ever. */
 static gboolean
 end_chunk (AiopoolScheduler *self,
            AiopoolPeer      *peer,

@@ -17,9 +17,9 @@ typedef enum
   AIOPOOL_JOB_SETTLED
 } AiopoolJobState;
 
-/* What the owner of a job hears, on any thread; settled, released and shortened without a lock held,
- * the others under the scheduler's. Items come before settled; shortened may come after it: whichever
- * of the two comes first tells where the chunk ends. */
+/* What the owner of a job hears, on any thread; settled, released and shortened without a lock
+ * held, the others under the scheduler's. Items come before settled; shortened may come after it:
+ * whichever of the two comes first tells where the chunk ends. */
 typedef struct
 {
   void     (*settled)  (AiopoolJob       *job,

@@ -36,7 +36,7 @@ typedef struct
   guint   n_came;
 } Item;
 
-/* Values from 0 to n - 1 that are run in chunks: what is not begun is submitted again, if wanted. */
+/* Values from 0 to n - 1, run in chunks: what has not begun is submitted again, if wanted. */
 typedef struct
 {
   AiopoolScheduler *scheduler; /* (unowned: the test) */

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* Chunks: what came of each item, also when the worker dies in the middle, and who runs the rest. */
+/* Chunks: what came of each item, also when the worker dies in the middle; who runs the rest. */
 
 #define N 1000
 

@@ -129,6 +129,52 @@ make_memfd_result (void)
 }
 
 static GBytes *
+make_chunk_task (void)
+{
+  static const gint64 values[3] = { 1, 2, 3 };
+  AiopoolTaskMessage message = { .function = 1, .n_items = 3 };
+
+  message.argument = inline_value (AIOPOOL_FORMAT_GVARIANT, "ax", values, sizeof values);
+  return write_task (&message, 0);
+}
+
+static GBytes *
+make_item_result (void)
+{
+  AiopoolResultMessage message = { .started = 1, .ended = 2, .is_item = TRUE, .index = 70000 };
+
+  message.value = inline_value (AIOPOOL_FORMAT_RAW, NULL, "raw", 3);
+  return write_result (&message, 0);
+}
+
+static GBytes *
+make_items (void)
+{
+  static const guint32 run_times[3] = { 7, 0, 9 };
+  static const guint16 values[3] = { 1, 2, 3 };
+  AiopoolItemsMessage message = {
+    .first = 5, .n = 3, .started = 1000, .run_times = (const guint8 *) run_times,
+    .values = { AIOPOOL_FORMAT_GVARIANT, "aq", values, sizeof values },
+  };
+  gsize size = aiopool_message_items_size (&message);
+  guint8 *out = g_malloc (size);
+
+  aiopool_message_write_items (out, 9, &message);
+  return g_bytes_new_take (out, size);
+}
+
+static GBytes *
+make_item_error (void)
+{
+  AiopoolErrorMessage message = { 10, 20, "not looked at", 13, TRUE, 4 };
+  gsize size = aiopool_message_error_size (&message);
+  guint8 *out = g_malloc (size);
+
+  aiopool_message_write_error (out, 9, &message);
+  return g_bytes_new_take (out, size);
+}
+
+static GBytes *
 make_emit (void)
 {
   AiopoolValueMessage message = inline_value (AIOPOOL_FORMAT_PICKLE, NULL, "\x80\x04N.", 4);
@@ -202,6 +248,10 @@ const Sample samples[] = {
   { "progress", make_progress },
   { "define", make_define },
   { "log", make_log },
+  { "chunk-task", make_chunk_task },
+  { "item-result", make_item_result },
+  { "item-error", make_item_error },
+  { "items", make_items },
 };
 
 const guint n_samples = G_N_ELEMENTS (samples);
@@ -245,6 +295,20 @@ check_value (const AiopoolFrame        *frame,
 }
 
 static void
+check_items (const AiopoolFrame        *frame,
+             const AiopoolItemsMessage *items)
+{
+  AiopoolValueMessage values = { .view = items->values };
+
+  g_assert_cmpuint (items->n, >, 0);
+  g_assert_cmpuint ((guint64) items->first + items->n, <=, AIOPOOL_MAX_ITEMS);
+  check_range (frame, items->run_times, (gsize) items->n * sizeof (guint32));
+  check_value (frame, &values);
+  g_assert_cmpint (*items->values.type, ==, 'a');
+  g_assert_cmpuint (items->values.size, <=, AIOPOOL_MAX_RUN_SIZE);
+}
+
+static void
 check_log (const AiopoolFrame      *frame,
            const AiopoolLogMessage *log)
 {
@@ -272,6 +336,7 @@ parse_any (const AiopoolFrame *frame)
   AiopoolValueMessage emit;
   AiopoolErrorMessage error;
   AiopoolProgressMessage progress;
+  AiopoolItemsMessage items;
   AiopoolLogMessage log;
   guint n_taken = 0;
 
@@ -296,6 +361,8 @@ parse_any (const AiopoolFrame *frame)
     }
   if (aiopool_message_parse_log (frame, &log) && ++n_taken)
     check_log (frame, &log);
+  if (aiopool_message_parse_items (frame, &items) && ++n_taken)
+    check_items (frame, &items);
   g_assert_cmpuint (n_taken, <=, 1);
   return n_taken == 1;
 }

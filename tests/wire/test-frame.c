@@ -144,7 +144,17 @@ static const HeaderRow header_rows[] = {
   { "the flag of a release", 0, AIOPOOL_FRAME_RELEASE, 1, 0, 0, AIOPOOL_FRAME_OK },
   { "the flag of a cancel", 0, AIOPOOL_FRAME_CANCEL, 1, 0, 0, AIOPOOL_FRAME_OK },
   { "a flag that progress does not have", 0, AIOPOOL_FRAME_PROGRESS, 1, 0, 0, AIOPOOL_FRAME_BAD },
-  { "an unknown flag", 0, AIOPOOL_FRAME_RESULT, 2, 0, 0, AIOPOOL_FRAME_BAD },
+  { "the flag of a chunk", 0, AIOPOOL_FRAME_TASK, 2, 0, 0, AIOPOOL_FRAME_OK },
+  { "the flag of a chunk beside the other", 0, AIOPOOL_FRAME_TASK, 3, 1, 0, AIOPOOL_FRAME_OK },
+  { "the flag of an item", 0, AIOPOOL_FRAME_RESULT, 2, 0, 0, AIOPOOL_FRAME_OK },
+  { "the flag of an item that fails", 0, AIOPOOL_FRAME_ERROR, 2, 0, 0, AIOPOOL_FRAME_OK },
+  { "a flag that an error does not have", 0, AIOPOOL_FRAME_ERROR, 1, 0, 0, AIOPOOL_FRAME_BAD },
+  { "a flag that a partial result does not have", 0, AIOPOOL_FRAME_EMIT, 2, 0, 0,
+    AIOPOOL_FRAME_BAD },
+  { "a flag of items", 0, AIOPOOL_FRAME_ITEMS, 1, 0, 0, AIOPOOL_FRAME_BAD },
+  { "another flag of items", 0, AIOPOOL_FRAME_ITEMS, 2, 0, 0, AIOPOOL_FRAME_BAD },
+  { "descriptors of items", 0, AIOPOOL_FRAME_ITEMS, 0, 1, 0, AIOPOOL_FRAME_BAD },
+  { "an unknown flag", 0, AIOPOOL_FRAME_RESULT, 4, 0, 0, AIOPOOL_FRAME_BAD },
   { "an unknown flag beside a good one", 0, AIOPOOL_FRAME_RESULT, 0x81, 1, 0, AIOPOOL_FRAME_BAD },
   { "all flags", 0, AIOPOOL_FRAME_RESULT, 0xff, 0, 0, AIOPOOL_FRAME_BAD },
   { "descriptors of an error", 0, AIOPOOL_FRAME_ERROR, 0, 1, 0, AIOPOOL_FRAME_BAD },
@@ -196,6 +206,7 @@ test_only_known_types_are_frames (void)
     AIOPOOL_FRAME_RESULT, AIOPOOL_FRAME_ERROR, AIOPOOL_FRAME_PROGRESS, AIOPOOL_FRAME_EMIT,
     AIOPOOL_FRAME_REFUSE, AIOPOOL_FRAME_RELEASE, AIOPOOL_FRAME_CANCEL, AIOPOOL_FRAME_CREDIT,
     AIOPOOL_FRAME_TRIM, AIOPOOL_FRAME_TERMINATE, AIOPOOL_FRAME_UNHEARD, AIOPOOL_FRAME_LOG,
+    AIOPOOL_FRAME_ITEMS,
   };
 
   for (guint type = 0; type < 256; type++)

@@ -32,7 +32,7 @@ try_frame (const guint8 *data,
 static gboolean
 is_elastic (const Sample *sample)
 {
-  return strcmp (sample->name, "error") == 0 || strcmp (sample->name, "progress") == 0;
+  return g_str_has_suffix (sample->name, "error") || strcmp (sample->name, "progress") == 0;
 }
 
 static guint32
@@ -283,6 +283,111 @@ test_hostile_keywords_are_refused (void)
     }
 }
 
+typedef struct
+{
+  const char *what;
+  gsize       at;
+  gsize       width;
+  guint64     value;
+} ItemsPatch;
+
+/* Where things are: first, n, started, the head of the value, three run times, the type. */
+static const ItemsPatch items_patches[] = {
+  { "no item", 4, 4, 0 },
+  { "fewer items than run times", 4, 4, 1 },
+  { "more items than run times", 4, 4, 5 },
+  { "items whose run times padding makes few", 4, 4, 0x40000000 },
+  { "as many items as there are numbers", 4, 4, G_MAXUINT32 },
+  { "items behind the last one there can be", 0, 4, AIOPOOL_MAX_ITEMS - 2 },
+  { "items from the last number on", 0, 4, G_MAXUINT32 },
+  { "values that are no variants", 16 + AT_FORMAT, 1, AIOPOOL_FORMAT_RAW },
+  { "values in a segment", 16 + AT_TRANSPORT, 1, AIOPOOL_TRANSPORT_SEGMENT },
+  { "values in a memfd", 16 + AT_TRANSPORT, 1, AIOPOOL_TRANSPORT_MEMFD },
+  { "more values than may go together", 16 + AT_SIZE, 8, AIOPOOL_MAX_RUN_SIZE + 1 },
+  { "values of a negative size", 16 + AT_SIZE, 8, G_MAXUINT64 },
+  { "a tuple", 16 + AT_TYPE + 16, 3, 0x002928 },
+  { "no array", 16 + AT_TYPE + 16, 3, 0x00716d },
+  { "a type that is none", 16 + AT_TYPE + 16, 3, 0x006161 },
+};
+
+static GBytes *
+make_sample (const char *name)
+{
+  for (guint i = 0; i < n_samples; i++)
+    {
+      if (strcmp (samples[i].name, name) == 0)
+        return samples[i].make ();
+    }
+  g_assert_not_reached ();
+}
+
+static void
+test_hostile_items_are_refused (void)
+{
+  g_autoptr (GBytes) bytes = make_sample ("items");
+  gsize size;
+  const guint8 *data = g_bytes_get_data (bytes, &size);
+
+  g_assert_true (try_frame (data, size, length_of (data)));
+  for (gsize i = 0; i < G_N_ELEMENTS (items_patches); i++)
+    {
+      const ItemsPatch *patch = &items_patches[i];
+      g_autofree guint8 *copy = g_memdup2 (data, size);
+
+      g_test_message ("%s", patch->what);
+      memcpy (copy + HEADER + patch->at, &patch->value, patch->width);
+      g_assert_false (try_frame (copy, size, length_of (copy)));
+    }
+}
+
+/* The word behind the head: the index of an item, how many a chunk has. */
+static void
+test_hostile_numbers_of_items_are_refused (void)
+{
+  const struct { const char *name; gsize at; gboolean may_be_zero; } rows[] = {
+    { "chunk-task", 40, FALSE }, { "item-result", 40, TRUE }, { "item-error", 16, TRUE },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      const guint64 words[] = { AIOPOOL_MAX_ITEMS + 1, G_MAXUINT32, (guint64) 1 << 32 | 1,
+                                G_MAXUINT64, 0 };
+      g_autoptr (GBytes) bytes = make_sample (rows[i].name);
+      gsize size;
+      g_autofree guint8 *data = g_bytes_unref_to_data (g_steal_pointer (&bytes), &size);
+
+      g_assert_true (try_frame (data, size, length_of (data)));
+      for (gsize j = 0; j < G_N_ELEMENTS (words); j++)
+        {
+          memcpy (data + HEADER + rows[i].at, &words[j], sizeof words[j]);
+          g_assert_cmpint (try_frame (data, size, length_of (data)), ==,
+                           words[j] == 0 && rows[i].may_be_zero);
+        }
+    }
+}
+
+static void
+test_a_chunk_is_an_array (void)
+{
+  static const struct { AiopoolFormat format; const char *type; } rows[] = {
+    { AIOPOOL_FORMAT_GVARIANT, "(xx)" }, { AIOPOOL_FORMAT_GVARIANT, "max" },
+    { AIOPOOL_FORMAT_RAW, NULL }, { AIOPOOL_FORMAT_PICKLE, NULL },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      AiopoolTaskMessage message = { .n_items = 2 };
+      g_autofree guint8 *data = NULL;
+      gsize size;
+
+      message.argument = inline_value (rows[i].format, rows[i].type, "0123456789abcdef", 16);
+      size = aiopool_message_task_size (&message);
+      data = g_malloc (size);
+      aiopool_message_write_task (data, 1, 0, &message);
+      g_assert_false (try_frame (data, size, length_of (data)));
+    }
+}
+
 static gboolean
 try_progress (double      fraction,
               const char *text,
@@ -349,6 +454,10 @@ main (int   argc,
   g_test_add_func ("/message/hostile/memory-needs-a-descriptor-and-no-data-here",
                    test_memory_needs_a_descriptor_and_no_data_here);
   g_test_add_func ("/message/hostile/keywords-are-refused", test_hostile_keywords_are_refused);
+  g_test_add_func ("/message/hostile/items-are-refused", test_hostile_items_are_refused);
+  g_test_add_func ("/message/hostile/numbers-of-items-are-refused",
+                   test_hostile_numbers_of_items_are_refused);
+  g_test_add_func ("/message/hostile/a-chunk-is-an-array", test_a_chunk_is_an_array);
   g_test_add_func ("/message/hostile/progress-is-a-fraction-with-text",
                    test_progress_is_a_fraction_with_text);
   g_test_add_func ("/message/hostile/messages-without-descriptors-refuse-them",

@@ -302,6 +302,81 @@ test_each_sample_is_taken_by_its_parser_alone (void)
     }
 }
 
+static void
+test_items_come_back (void)
+{
+  g_autofree guint32 *run_times = g_new (guint32, 40);
+  g_autofree gint64 *values = g_new (gint64, 40);
+
+  for (guint i = 0; i < 40; i++)
+    {
+      run_times[i] = i;
+      values[i] = i;
+    }
+  for (guint n = 1; n <= 40; n++)
+    {
+      AiopoolItemsMessage in = {
+        .first = AIOPOOL_MAX_ITEMS - n, .n = n, .started = -5,
+        .run_times = (const guint8 *) run_times,
+        .values = { AIOPOOL_FORMAT_GVARIANT, "ax", values, n * sizeof (gint64) },
+      };
+      AiopoolItemsMessage out;
+      Written written;
+
+      aiopool_message_write_items (written_reserve (&written, aiopool_message_items_size (&in)), 6,
+                                   &in);
+      written_parse (&written);
+      g_assert_true (aiopool_message_parse_items (&written.frame, &out));
+      g_assert_cmpuint (out.first, ==, in.first);
+      g_assert_cmpuint (out.n, ==, n);
+      g_assert_cmpint (out.started, ==, -5);
+      g_assert_cmpmem (out.run_times, n * sizeof (guint32), run_times, n * sizeof (guint32));
+      g_assert_cmpstr (out.values.type, ==, "ax");
+      g_assert_cmpmem (out.values.data, out.values.size, values, n * sizeof (gint64));
+      written_clear (&written);
+    }
+}
+
+/* Also without a number, which is another frame. */
+static void
+test_numbers_of_items_come_back (void)
+{
+  for (guint32 number = 0; number < 3; number++)
+    {
+      AiopoolTaskMessage task = { .n_items = number }, task_out;
+      AiopoolErrorMessage failed = { 3, 4, "text", 4, number > 0, number }, failed_out;
+      AiopoolResultMessage result = { .is_item = number > 0, .index = number }, result_out;
+      Written written;
+
+      task.argument = inline_value (AIOPOOL_FORMAT_GVARIANT, "ay", "12", 2);
+      result.value = task.argument;
+      aiopool_message_write_task (written_reserve (&written, aiopool_message_task_size (&task)), 6,
+                                  0, &task);
+      written_parse (&written);
+      g_assert_true (aiopool_message_parse_task (&written.frame, &task_out));
+      g_assert_cmpuint (task_out.n_items, ==, number);
+      assert_same_value (&task.argument, &task_out.argument);
+      written_clear (&written);
+      aiopool_message_write_result (written_reserve (&written,
+                                                     aiopool_message_result_size (&result)), 6, 0,
+                                    &result);
+      written_parse (&written);
+      g_assert_true (aiopool_message_parse_result (&written.frame, &result_out));
+      g_assert_cmpint (result_out.is_item, ==, number > 0);
+      g_assert_cmpuint (result_out.index, ==, number);
+      assert_same_value (&result.value, &result_out.value);
+      written_clear (&written);
+      aiopool_message_write_error (written_reserve (&written, aiopool_message_error_size (&failed)),
+                                   6, &failed);
+      written_parse (&written);
+      g_assert_true (aiopool_message_parse_error (&written.frame, &failed_out));
+      g_assert_cmpint (failed_out.is_item, ==, number > 0);
+      g_assert_cmpuint (failed_out.index, ==, number);
+      g_assert_cmpmem (failed_out.error, failed_out.error_size, "text", 4);
+      written_clear (&written);
+    }
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -316,6 +391,8 @@ main (int   argc,
   g_test_add_func ("/message/emit-comes-back-with-any-value", test_emit_comes_back_with_any_value);
   g_test_add_func ("/message/type-may-be-very-long", test_type_may_be_very_long);
   g_test_add_func ("/message/error-comes-back", test_error_comes_back);
+  g_test_add_func ("/message/items-come-back", test_items_come_back);
+  g_test_add_func ("/message/numbers-of-items-come-back", test_numbers_of_items_come_back);
   g_test_add_func ("/message/progress-comes-back", test_progress_comes_back);
   g_test_add_func ("/message/text-comes-back", test_text_comes_back);
   g_test_add_func ("/message/padding-is-zero", test_padding_is_zero);

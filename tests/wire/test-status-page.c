@@ -218,6 +218,95 @@ test_start_and_revoke_race_has_one_winner (void)
 }
 
 static void
+test_items_are_begun_in_order (void)
+{
+  guint32 index;
+  gint64 since;
+  Page page;
+
+  page_open (&page);
+  aiopool_status_page_set_items (page.parent, ID (1, 5), 3);
+  g_assert_cmpuint (aiopool_status_page_get_n_begun (page.parent, ID (1, 5), &since), ==, 0);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_assert_true (aiopool_status_page_claim_item (page.worker, ID (1, 5), 100 + i, &index));
+      g_assert_cmpuint (index, ==, i);
+      g_assert_cmpuint (aiopool_status_page_get_n_begun (page.parent, ID (1, 5), &since), ==,
+                        i + 1);
+      g_assert_cmpint (since, ==, 100 + i);
+    }
+  g_assert_false (aiopool_status_page_claim_item (page.worker, ID (1, 5), 200, &index));
+  page_close (&page);
+}
+
+static void
+test_items_that_were_begun_are_not_taken_back (void)
+{
+  guint32 index;
+  gint64 since;
+  Page page;
+
+  page_open (&page);
+  aiopool_status_page_set_items (page.parent, ID (1, 5), 10);
+  for (guint i = 0; i < 4; i++)
+    g_assert_true (aiopool_status_page_claim_item (page.worker, ID (1, 5), 1, &index));
+  g_assert_cmpuint (aiopool_status_page_cut_items (page.parent, ID (1, 5), 12, 10), ==, 10);
+  g_assert_cmpuint (aiopool_status_page_cut_items (page.parent, ID (1, 5), 6, 10), ==, 6);
+  g_assert_cmpuint (aiopool_status_page_cut_items (page.parent, ID (1, 5), 8, 6), ==, 6);
+  g_assert_cmpuint (aiopool_status_page_cut_items (page.parent, ID (1, 5), 0, 6), ==, 4);
+  g_assert_false (aiopool_status_page_claim_item (page.worker, ID (1, 5), 1, &index));
+  g_assert_cmpuint (aiopool_status_page_get_n_begun (page.parent, ID (1, 5), &since), ==, 4);
+  page_close (&page);
+}
+
+static gpointer
+claim_all (gpointer data)
+{
+  Race *race = data;
+  guint32 index;
+
+  for (int i = 0; i < ROUNDS; i++)
+    {
+      wait_until (&race->round, i);
+      race->started[i] = 0;
+      while (aiopool_status_page_claim_item (race->page.worker, ID (1, 0), i, &index))
+        race->started[i]++;
+      g_atomic_int_set (&race->finished, i + 1);
+    }
+  return NULL;
+}
+
+/* What the parent does not get back is begun, all of it and no more. */
+static void
+test_items_belong_to_one_of_two_that_race (void)
+{
+  const guint32 n_items = 100;
+  Race *race = g_new0 (Race, 1);
+  guint n_cut = 0;
+  GThread *worker;
+
+  page_open (&race->page);
+  g_atomic_int_set (&race->round, -1);
+  worker = g_thread_new ("worker", claim_all, race);
+  for (int i = 0; i < ROUNDS; i++)
+    {
+      guint32 end = n_items;
+
+      aiopool_status_page_set_items (race->page.parent, ID (1, 0), n_items);
+      g_atomic_int_set (&race->round, i);
+      for (guint32 from = n_items; from > 0; from -= 10)
+        end = aiopool_status_page_cut_items (race->page.parent, ID (1, 0), from - 10, end);
+      wait_until (&race->finished, i + 1);
+      g_assert_cmpuint (race->started[i], ==, end);
+      n_cut += end < n_items;
+    }
+  g_thread_join (worker);
+  g_test_message ("cut %u times of %d", n_cut, ROUNDS);
+  page_close (&race->page);
+  g_free (race);
+}
+
+static void
 test_page_cannot_be_resized_or_unsealed (void)
 {
   struct stat info;
@@ -367,6 +456,11 @@ main (int   argc,
                    test_frame_of_an_earlier_generation_starts_nothing);
   g_test_add_func ("/status-page/start-and-revoke-race-has-one-winner",
                    test_start_and_revoke_race_has_one_winner);
+  g_test_add_func ("/status-page/items-are-begun-in-order", test_items_are_begun_in_order);
+  g_test_add_func ("/status-page/items-that-were-begun-are-not-taken-back",
+                   test_items_that_were_begun_are_not_taken_back);
+  g_test_add_func ("/status-page/items-belong-to-one-of-two-that-race",
+                   test_items_belong_to_one_of_two_that_race);
   g_test_add_func ("/status-page/cannot-be-resized-or-unsealed",
                    test_page_cannot_be_resized_or_unsealed);
   g_test_add_func ("/status-page/something-else-is-no-page", test_something_else_is_no_page);
