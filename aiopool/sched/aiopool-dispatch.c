@@ -239,7 +239,7 @@ take_event (AiopoolScheduler *self,
   else if (event->type == AIOPOOL_EVENT_ITEMS)
     return order == NULL || aiopool_chunks_take_items (self, peer, order, &event->items, now);
   else if (event->type == AIOPOOL_EVENT_EMIT)
-    return take_emitted (peer, order, event);
+    return (order == NULL || !AIOPOOL_ORDER_IS_CHUNK (order)) && take_emitted (peer, order, event);
   else if (event->type == AIOPOOL_EVENT_LOG)
     return aiopool_records_take (self, peer, order, event, report);
   else if (order != NULL)

@@ -27,6 +27,7 @@ typedef struct
 } Chunk;
 
 Shared *shared;
+char *directory;
 
 static char *shared_path;
 
@@ -183,7 +184,6 @@ chunk_main (int   argc,
             char *argv[],
             void (*add_tests) (void))
 {
-  g_autofree char *directory = NULL;
   int result;
 
   aiopool_service_enter (register_functions, NULL);
@@ -195,6 +195,7 @@ chunk_main (int   argc,
   result = g_test_run ();
   unlink (shared_path);
   rmdir (directory);
+  g_free (directory);
   g_free (shared_path);
   return result;
 }

@@ -56,6 +56,7 @@ typedef struct
 } Whole;
 
 extern Shared *shared;
+extern char   *directory; /* for files; (owned) */
 
 int               chunk_main       (int                           argc,
                                     char                         *argv[],

@@ -62,14 +62,30 @@ on_released (AiopoolJob       *job,
   g_string_append_printf (self->log, "(%c) ", self->name);
 }
 
-static const AiopoolJobClass klass = { on_settled, on_released, NULL, NULL, NULL };
+static void
+on_shortened (AiopoolJob       *job,
+              guint             n_items,
+              AiopoolPostBatch *batch)
+{
+  TestJob *self = (TestJob *) job;
+
+  g_assert_cmpint (job->holds, ==, 1);
+  g_string_append_printf (self->log, "<%c%u> ", self->name, n_items);
+}
+
+static const AiopoolJobClass klass = {
+  .settled = on_settled, .released = on_released, .shortened = on_shortened
+};
+
+static const AiopoolSpec task_spec = { .n_items = 0 };
+static const AiopoolSpec chunk_spec = { .n_items = 9 };
 
 static void
 test_a_report_tells_in_order_and_once (void)
 {
   g_autoptr (GString) log = g_string_new (NULL);
-  TestJob first = { { .klass = &klass }, log, 'a' };
-  TestJob second = { { .klass = &klass }, log, 'b' };
+  TestJob first = { { .klass = &klass, .order.spec = &task_spec }, log, 'a' };
+  TestJob second = { { .klass = &klass, .order.spec = &task_spec }, log, 'b' };
   AiopoolOutcome outcome = { NULL };
   AiopoolReport report = { NULL };
   AiopoolPayloadView view = { AIOPOOL_FORMAT_RAW, NULL, "x", 1 };
@@ -84,6 +100,27 @@ test_a_report_tells_in_order_and_once (void)
   g_assert_cmpstr (log->str, ==, "a5 b-1 (a) ");
   aiopool_report_deliver (&report);
   g_assert_cmpstr (log->str, ==, "a5 b-1 (a) ");
+}
+
+/* Whoever may submit the rest of a chunk is counted: the scheduler waits for it. */
+static void
+test_a_report_counts_what_may_come_back (void)
+{
+  g_autoptr (GString) log = g_string_new (NULL);
+  TestJob task = { { .klass = &klass, .order.spec = &task_spec }, log, 'a' };
+  TestJob chunk = { { .klass = &klass, .order.spec = &chunk_spec }, log, 'b' };
+  AiopoolOutcome outcome = { NULL };
+  AiopoolReport report = { NULL };
+
+  chunk.job.order.n_items = 4;
+  aiopool_report_settle (&report, &task.job, &outcome);
+  g_assert_cmpuint (report.n_rests, ==, 0);
+  aiopool_report_shortened (&report, &chunk.job);
+  chunk.job.order.n_items = 3;
+  aiopool_report_settle (&report, &chunk.job, &outcome);
+  g_assert_cmpuint (report.n_rests, ==, 2);
+  aiopool_report_deliver (&report);
+  g_assert_cmpstr (log->str, ==, "a-1 <b4> (b) b-1 ");
 }
 
 int
@@ -105,5 +142,7 @@ main (int   argc,
     }
   g_test_add_func ("/sched/report/tells-in-order-and-once",
                    test_a_report_tells_in_order_and_once);
+  g_test_add_func ("/sched/job/report-counts-what-may-come-back",
+                   test_a_report_counts_what_may_come_back);
   return g_test_run ();
 }

@@ -298,10 +298,82 @@ do_errors (Fake       *self,
   exit (0);
 }
 
+/* (n): begins so many items. */
+static void
+do_claim (Fake       *self,
+          const char *argument)
+{
+  guint32 index;
+
+  for (int i = atoi (argument); i > 0; i--)
+    {
+      if (!aiopool_status_page_claim_item (self->page, self->id, g_get_monotonic_time (), &index))
+        exit (8);
+    }
+}
+
+/* Results of @n items, with an array of @n_values bytes, each of them no boolean. */
+void
+send_items (Fake  *self,
+            guint  first,
+            guint  n,
+            guint  n_values)
+{
+  g_autofree guint8 *values = g_malloc (n_values + 1);
+  g_autofree guint8 *run_times = g_malloc0 (n * sizeof (guint32));
+  AiopoolItemsMessage message = {
+    .first = first, .n = n, .started = g_get_monotonic_time (), .run_times = run_times,
+    .values = { AIOPOOL_FORMAT_GVARIANT, "ab", values, n_values },
+  };
+  gsize size = aiopool_message_items_size (&message);
+  g_autofree guint8 *frame = g_malloc0 (size);
+
+  memset (values, 0xff, n_values + 1);
+  aiopool_message_write_items (frame, self->id, &message);
+  write_all (self, frame, size, -1);
+}
+
+/* (first,n[,n-values]) */
+static void
+do_items (Fake       *self,
+          const char *argument)
+{
+  g_auto (GStrv) numbers = g_strsplit (argument, ",", 3);
+  guint n = (guint) atoi (numbers[1]);
+
+  send_items (self, (guint) atoi (numbers[0]), n,
+              numbers[2] != NULL ? (guint) atoi (numbers[2]) : n);
+}
+
+/* (index): a result of 7 of one item. */
+static void
+do_item (Fake       *self,
+         const char *argument)
+{
+  static const gint32 seven = 7;
+  gint64 now = g_get_monotonic_time ();
+  AiopoolResultMessage message = { .started = now, .ended = now, .is_item = TRUE };
+  g_autofree guint8 *frame = NULL;
+
+  message.index = (guint32) atoi (argument);
+  message.value.view = (AiopoolPayloadView) { AIOPOOL_FORMAT_GVARIANT, "i", &seven, sizeof seven };
+  frame = g_malloc0 (aiopool_message_result_size (&message));
+  aiopool_message_write_result (frame, self->id, 0, &message);
+  write_all (self, frame, aiopool_message_result_size (&message), -1);
+}
+
+static void
+do_error (Fake       *self,
+          const char *argument)
+{
+  send_error (self, 1);
+}
+
 const Step hostile_steps[] = {
   { "hold", do_hold }, { "patch", do_patch }, { "cut", do_cut }, { "flags", do_flags },
   { "strays", do_strays }, { "flood-fds", do_flood_fds }, { "shrink", do_shrink },
   { "odd", do_odd }, { "page", do_page }, { "longest", do_longest },
   { "flood-progress", do_flood_progress }, { "flood-control", do_flood_control },
-  { "flood-frames", do_flood_frames }, { "errors", do_errors }, { NULL, NULL },
+  { "flood-frames", do_flood_frames }, { "errors", do_errors }, { "error", do_error },
+  { "claim", do_claim }, { "items", do_items }, { "item", do_item }, { NULL, NULL },
 };

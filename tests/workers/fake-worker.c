@@ -148,6 +148,7 @@ next_frame (Fake         *self,
 gboolean
 next_task (Fake *self)
 {
+  AiopoolTaskMessage message;
   AiopoolFrame frame;
 
   do
@@ -157,6 +158,7 @@ next_task (Fake *self)
     }
   while (frame.type != AIOPOOL_FRAME_TASK);
   self->id = frame.id;
+  self->n_items = aiopool_message_parse_task (&frame, &message) ? message.n_items : 0;
   return TRUE;
 }
 
@@ -499,13 +501,25 @@ do_kill (Fake       *self,
 }
 
 static void
+serve_items (Fake *self)
+{
+  guint32 index;
+
+  while (aiopool_status_page_claim_item (self->page, self->id, g_get_monotonic_time (), &index))
+    send_items (self, index, 1, 1);
+}
+
+static void
 do_serve (Fake       *self,
           const char *argument)
 {
   while (next_task (self))
     {
-      if (aiopool_status_page_start (self->page, self->id, g_get_monotonic_time ()))
-        send_result (self, self->id);
+      if (!aiopool_status_page_start (self->page, self->id, g_get_monotonic_time ()))
+        continue;
+      if (self->n_items > 0)
+        serve_items (self);
+      send_result (self, self->id);
     }
   exit (0);
 }

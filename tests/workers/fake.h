@@ -15,6 +15,7 @@ typedef struct
   guint64            nonce;
   const char        *flag;   /* path of the flag file */
   guint64            id;     /* of the last task */
+  guint              n_items; /* of that, if it is a chunk */
   guint64            written; /* bytes */
 } Fake;
 
@@ -44,6 +45,10 @@ guint8   *build_result   (guint64           id,
                           gsize            *size);
 int       new_memfd      (gsize             size,
                           int               seals);
+void      send_items     (Fake             *self,
+                          guint             first,
+                          guint             n,
+                          guint             n_values);
 void      send_large     (Fake             *self,
                           AiopoolTransport  transport,
                           guint64           segment_id,
