@@ -67,7 +67,7 @@ is_little (AiopoolScheduler *self)
   AiopoolOrder *order = aiopool_queue_peek (&self->queue);
 
   return order != NULL && self->state == AIOPOOL_SCHEDULER_OPEN &&
-         self->queue.n_orders * MAX (order->n_items, 1) <= get_limit (order->function);
+         (guint64) self->queue.n_orders * MAX (order->n_items, 1) <= get_limit (order->function);
 }
 
 /* Whether somebody submits one task after the other, and the next is to come at once. */
@@ -116,14 +116,15 @@ wait_for_company (AiopoolScheduler *self,
   wait_for (self, get_limit (order->function) - self->queue.n_orders, now);
 }
 
-/* In the middle of a burst, the next ones may gather as these did. */
+/* In the middle of a burst, the next ones may gather as these did; chunks are much at once. */
 static void
 go_on_gathering (AiopoolScheduler *self,
                  gint64            now)
 {
   guint limit = get_limit (self->last_function);
 
-  if (limit == 0 || !is_bursting (self, now))
+  if (limit == 0 || !is_bursting (self, now) ||
+      AIOPOOL_ORDER_IS_CHUNK (aiopool_queue_peek (&self->queue)))
     return;
   self->balance_at = 0;
   wait_for (self, limit, now);
