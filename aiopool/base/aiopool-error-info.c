@@ -26,6 +26,8 @@ struct _AiopoolErrorInfo
   char            **notes;     /* (owned) (nullable) */
   AiopoolErrorInfo *cause;     /* (owned) (nullable) */
   AiopoolErrorInfo *context;   /* (owned) (nullable) */
+  GBytes           *payload;   /* (owned) (nullable) */
+  AiopoolFormat     format;    /* of the payload */
 };
 
 G_DEFINE_FINAL_TYPE (AiopoolErrorInfo, aiopool_error_info, G_TYPE_OBJECT)
@@ -41,6 +43,7 @@ aiopool_error_info_finalize (GObject *object)
   g_strfreev (self->notes);
   g_clear_object (&self->cause);
   g_clear_object (&self->context);
+  g_clear_pointer (&self->payload, g_bytes_unref);
   G_OBJECT_CLASS (aiopool_error_info_parent_class)->finalize (object);
 }
 
@@ -269,4 +272,54 @@ aiopool_error_info_set_context (AiopoolErrorInfo *self,
   g_return_if_fail (context == NULL || AIOPOOL_IS_ERROR_INFO (context));
 
   g_set_object (&self->context, context);
+}
+
+/**
+ * aiopool_error_info_get_payload:
+ * @self: an error info
+ * @format: (out) (optional): return location for what the bytes are
+ *
+ * Gets the error itself, in the form that its own language can rebuild it from.
+ *
+ * Returns: (transfer none) (nullable): the bytes, or %NULL if there are none
+ *
+ * Since: 0.1
+ */
+GBytes *
+aiopool_error_info_get_payload (AiopoolErrorInfo *self,
+                                AiopoolFormat    *format)
+{
+  g_return_val_if_fail (AIOPOOL_IS_ERROR_INFO (self), NULL);
+
+  if (format != NULL)
+    *format = self->format;
+  return self->payload;
+}
+
+/**
+ * aiopool_error_info_set_payload:
+ * @self: an error info
+ * @payload: (nullable): the error as bytes
+ * @format: what the bytes are
+ *
+ * Sets the error itself, in the form that its own language can rebuild it from.
+ *
+ * It travels with the error that the function reports, and not with its causes. More than 512 KiB
+ * do not.
+ *
+ * Since: 0.1
+ */
+void
+aiopool_error_info_set_payload (AiopoolErrorInfo *self,
+                                GBytes           *payload,
+                                AiopoolFormat     format)
+{
+  g_return_if_fail (AIOPOOL_IS_ERROR_INFO (self));
+  g_return_if_fail (format <= AIOPOOL_FORMAT_PICKLE);
+
+  if (payload != NULL)
+    g_bytes_ref (payload);
+  g_clear_pointer (&self->payload, g_bytes_unref);
+  self->payload = payload;
+  self->format = format;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "aiopool/base/aiopool-enums.h"
 #include "aiopool/base/aiopool-version-macros.h"
 
 G_BEGIN_DECLS
@@ -36,5 +37,12 @@ AiopoolErrorInfo   *aiopool_error_info_get_context   (AiopoolErrorInfo   *self);
 AIOPOOL_AVAILABLE_IN_0_1
 void                aiopool_error_info_set_context   (AiopoolErrorInfo   *self,
                                                       AiopoolErrorInfo   *context);
+AIOPOOL_AVAILABLE_IN_0_1
+GBytes             *aiopool_error_info_get_payload   (AiopoolErrorInfo   *self,
+                                                      AiopoolFormat      *format);
+AIOPOOL_AVAILABLE_IN_0_1
+void                aiopool_error_info_set_payload   (AiopoolErrorInfo   *self,
+                                                      GBytes             *payload,
+                                                      AiopoolFormat       format);
 
 G_END_DECLS

@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-/* An error crosses as (domain, code, message, info), the info as (type name, message, traceback,
+/* An error crosses as (domain, code, message, info, format, payload), where the payload is what the
+ * worker's language makes of the error for its own, and the info as (type name, message, traceback,
  * notes, cause, context), where cause and context are arrays of none or one of the same.
  *
  * A domain is rebuilt only if this process knows it already: a quark is never freed. GLib's are
@@ -17,13 +18,14 @@
  * All of it is bounded, so that it fits into a frame: a chain in which each cause is a context too,
  * as Python makes them, would otherwise double with every link. */
 
-#define ERROR_TYPE ((const GVariantType *) "(sisav)")
+#define ERROR_TYPE ((const GVariantType *) "(sisavyay)")
 #define INFO_TYPE  ((const GVariantType *) "(sssasavav)")
 #define MAX_DEPTH  16
 #define MAX_INFOS  64
 #define MAX_NOTES  64
 #define MAX_TEXT   (64 * 1024)       /* bytes of one text */
 #define MAX_BYTES  (4 * 1024 * 1024) /* of all texts */
+#define MAX_PAYLOAD (512 * 1024)     /* bytes */
 
 typedef struct
 {
@@ -98,6 +100,21 @@ add_infos (GVariantBuilder  *builder,
   g_variant_builder_close (builder);
 }
 
+static void
+add_payload (GVariantBuilder  *builder,
+             AiopoolErrorInfo *info)
+{
+  AiopoolFormat format = AIOPOOL_FORMAT_RAW;
+  GBytes *payload = info != NULL ? aiopool_error_info_get_payload (info, &format) : NULL;
+  g_autoptr (GBytes) none = NULL;
+
+  if (payload == NULL || g_bytes_get_size (payload) > MAX_PAYLOAD)
+    payload = none = g_bytes_new (NULL, 0);
+  g_variant_builder_add (builder, "y", (guchar) format);
+  g_variant_builder_add_value (builder, g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING,
+                                                                  payload, TRUE));
+}
+
 /* @info: (nullable). Returns: (transfer full): serialised by asking for its data. */
 GVariant *
 aiopool_remote_error_encode (const GError     *error,
@@ -111,6 +128,7 @@ aiopool_remote_error_encode (const GError     *error,
   g_variant_builder_add (&builder, "i", error->code);
   g_variant_builder_add_value (&builder, take_text (&left, error->message));
   add_infos (&builder, info, 0, &left);
+  add_payload (&builder, info);
   return g_variant_ref_sink (g_variant_builder_end (&builder));
 }
 
@@ -163,6 +181,23 @@ decode_info (GVariant *array,
     }
   decode_chain (info, tuple, depth, n_left);
   return info;
+}
+
+/* It is for the program to trust the worker that far, or not to look at it. */
+static void
+decode_payload (AiopoolErrorInfo *info,
+                GVariant         *variant)
+{
+  g_autoptr (GVariant) payload = g_variant_get_child_value (variant, 5);
+  g_autoptr (GBytes) bytes = NULL;
+  guchar format;
+
+  g_variant_get_child (variant, 4, "y", &format);
+  if (format > AIOPOOL_FORMAT_PICKLE || g_variant_get_size (payload) == 0 ||
+      g_variant_get_size (payload) > MAX_PAYLOAD)
+    return;
+  bytes = g_bytes_new (g_variant_get_data (payload), g_variant_get_size (payload));
+  aiopool_error_info_set_payload (info, bytes, (AiopoolFormat) format);
 }
 
 static gboolean
@@ -237,8 +272,10 @@ aiopool_remote_error_decode (gconstpointer      data,
 
   raw = g_variant_ref_sink (g_variant_new_from_bytes (ERROR_TYPE, bytes, FALSE));
   variant = g_variant_get_normal_form (raw);
-  g_variant_get (variant, "(&si&s@av)", &domain_name, &code, &message, &infos);
+  g_variant_get (variant, "(&si&s@avyay)", &domain_name, &code, &message, &infos, NULL, NULL);
   *info = decode_info (infos, 0, &n_left);
+  if (*info != NULL)
+    decode_payload (*info, variant);
   error = rebuild (domain_name, code, message, is_trusted);
   if (*info == NULL && error->code == AIOPOOL_TASK_ERROR_FAILED &&
       error->domain == AIOPOOL_TASK_ERROR)

@@ -251,6 +251,37 @@ test_invalid_text_is_made_valid (void)
   g_assert_cmpstr (aiopool_error_info_get_notes (back_info)[1], ==, "ok");
 }
 
+static GBytes *
+send_payload (gsize          size,
+              AiopoolFormat *format)
+{
+  g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, 1, "m");
+  g_autoptr (AiopoolErrorInfo) info = aiopool_error_info_new ("T", "m");
+  g_autoptr (AiopoolErrorInfo) back_info = NULL;
+  g_autoptr (GBytes) payload = g_bytes_new_take (g_strnfill (size, 'p'), size);
+  g_autoptr (GError) back = NULL;
+  GBytes *received;
+
+  aiopool_error_info_set_payload (info, payload, AIOPOOL_FORMAT_PICKLE);
+  back = send_error (error, info, FALSE, &back_info);
+  g_assert_nonnull (back_info);
+  received = aiopool_error_info_get_payload (back_info, format);
+  return received != NULL ? g_bytes_ref (received) : NULL;
+}
+
+static void
+test_payload_travels_unless_it_is_large (void)
+{
+  AiopoolFormat format = AIOPOOL_FORMAT_RAW;
+  g_autoptr (GBytes) small = send_payload (1000, &format);
+  g_autoptr (GBytes) large = send_payload (512 * 1024 + 1, NULL);
+
+  g_assert_cmpuint (g_bytes_get_size (small), ==, 1000);
+  g_assert_cmpint (((const char *) g_bytes_get_data (small, NULL))[999], ==, 'p');
+  g_assert_cmpint (format, ==, AIOPOOL_FORMAT_PICKLE);
+  g_assert_null (large);
+}
+
 static void
 test_very_long_texts_are_cut_to_fit_a_frame (void)
 {
@@ -338,7 +369,8 @@ test_hostile_tree_of_infos_is_bounded (void)
 
   g_variant_builder_init (&infos, G_VARIANT_TYPE ("av"));
   g_variant_builder_add (&infos, "v", make_tree (12));
-  variant = g_variant_ref_sink (g_variant_new ("(sisav)", "g-io-error-quark", 1, "m", &infos));
+  variant = g_variant_ref_sink (g_variant_new ("(sisavy^ay)", "g-io-error-quark", 1, "m", &infos, 0,
+                                               ""));
   back = aiopool_remote_error_decode (g_variant_get_data (variant), g_variant_get_size (variant),
                                       FALSE, &info);
   g_assert_error (back, G_IO_ERROR, 1);
@@ -414,6 +446,8 @@ main (int   argc,
   g_test_add_func ("/remote-error/info-that-causes-itself-ends",
                    test_info_that_causes_itself_ends);
   g_test_add_func ("/remote-error/invalid-text-is-made-valid", test_invalid_text_is_made_valid);
+  g_test_add_func ("/remote-error/payload-travels-unless-it-is-large",
+                   test_payload_travels_unless_it_is_large);
   g_test_add_func ("/remote-error/very-long-texts-are-cut-to-fit-a-frame",
                    test_very_long_texts_are_cut_to_fit_a_frame);
   g_test_add_func ("/remote-error/text-is-cut-between-characters",
