@@ -16,6 +16,8 @@ struct _AiopoolChunk
   gint64           timeout;       /* microseconds, of each item; 0 for none */
   const char      *function;      /* interned */
   AiopoolEntry    *entry;         /* (owned) (nullable) */
+  gpointer        *slot;          /* (unowned: the registry) (nullable): of hooks, which run what has
+                                   * no entry */
   AiopoolArgument  argument;      /* of all items: an array */
   GVariant        *keywords;      /* (owned) (nullable) */
   GUnixFDList     *fds;           /* (owned) (nullable) */
@@ -31,7 +33,8 @@ AiopoolChunk *aiopool_chunk_new      (guint64                    id,
                                       gint64                     started,
                                       const char                *function,
                                       const AiopoolTaskMessage  *message,
-                                      AiopoolEntry              *entry);
+                                      AiopoolEntry              *entry,
+                                      gpointer                  *slot);
 gboolean      aiopool_chunk_read     (AiopoolChunk              *self,
                                       AiopoolSession            *session,
                                       const AiopoolTaskMessage  *message,

@@ -11,13 +11,14 @@
  * takes back from the end. When there is none any more the chunk is over, and a result without a
  * value says so behind those of the items. */
 
-/* @entry: (transfer full) (nullable). */
+/* @entry: (transfer full) (nullable); @slot: (nullable). */
 AiopoolChunk *
 aiopool_chunk_new (guint64                    id,
                    gint64                     started,
                    const char                *function,
                    const AiopoolTaskMessage  *message,
-                   AiopoolEntry              *entry)
+                   AiopoolEntry              *entry,
+                   gpointer                  *slot)
 {
   AiopoolChunk *self = g_new0 (AiopoolChunk, 1);
 
@@ -26,6 +27,7 @@ aiopool_chunk_new (guint64                    id,
   self->timeout = message->timeout;
   self->function = function;
   self->entry = entry;
+  self->slot = slot;
   self->n_items = message->n_items;
   return self;
 }
@@ -34,7 +36,7 @@ static gboolean
 check_function (AiopoolChunk  *self,
                 GError       **error)
 {
-  if (self->entry != NULL)
+  if (self->entry != NULL || self->slot != NULL)
     return TRUE;
   g_set_error (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_UNKNOWN_FUNCTION,
                "This worker has no function '%s'", self->function);

@@ -233,6 +233,16 @@ write_here (GLogLevelFlags   level,
   fflush (stderr);
 }
 
+/* What another log than GLib's says: it has decided by itself that it is worth it, and that it does
+ * not end the process. FALSE if it cannot go to the parent. */
+gboolean
+aiopool_log_send (GLogLevelFlags   level,
+                  const GLogField *fields,
+                  gsize            n_fields)
+{
+  return forward (level, fields, n_fields);
+}
+
 static GLogWriterOutput
 write_record (GLogLevelFlags   level,
               const GLogField *fields,

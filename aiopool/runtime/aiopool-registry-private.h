@@ -31,7 +31,8 @@ gboolean         aiopool_registry_define    (AiopoolRegistry      *self,
                                              gsize                 size);
 const char      *aiopool_registry_find      (AiopoolRegistry      *self,
                                              guint32               number,
-                                             AiopoolEntry        **entry);
+                                             AiopoolEntry        **entry,
+                                             gpointer            **slot);
 void             aiopool_entry_unref        (AiopoolEntry         *self);
 
 G_END_DECLS

@@ -17,6 +17,8 @@ typedef struct
 {
   const char   *name;  /* (nullable): interned; NULL while not defined */
   AiopoolEntry *entry; /* (unowned: entries) (nullable): once looked up */
+  gpointer     *slot;  /* (owned) (nullable): of who finds functions by itself; NULL while not
+                        * defined */
 } Number;
 
 struct _AiopoolRegistry
@@ -58,6 +60,8 @@ void
 aiopool_registry_free (AiopoolRegistry *self)
 {
   g_hash_table_unref (self->entries);
+  for (guint i = 0; i < self->numbers->len; i++)
+    g_free (g_array_index (self->numbers, Number, i).slot);
   g_array_unref (self->numbers);
   g_free (self);
 }
@@ -118,19 +122,23 @@ aiopool_registry_define (AiopoolRegistry *self,
     return FALSE;
   terminated = g_strndup (name, size);
   entry->name = g_intern_string (terminated);
+  entry->slot = g_new0 (gpointer, 1);
   return TRUE;
 }
 
-/* @entry (out) (transfer full) (nullable): NULL for a name that no function has.
+/* @entry (out) (transfer full) (nullable): NULL for a name that no function has. @slot (out): the
+ * place that belongs to the name, as long as the registry lives.
  * Returns: (nullable): the name, NULL for a number that was not defined. */
 const char *
 aiopool_registry_find (AiopoolRegistry  *self,
                        guint32           number,
-                       AiopoolEntry    **entry)
+                       AiopoolEntry    **entry,
+                       gpointer        **slot)
 {
   Number *found;
 
   *entry = NULL;
+  *slot = NULL;
   if (number >= self->numbers->len)
     return NULL;
   found = &g_array_index (self->numbers, Number, number);
@@ -140,5 +148,6 @@ aiopool_registry_find (AiopoolRegistry  *self,
     found->entry = g_hash_table_lookup (self->entries, found->name);
   if (found->entry != NULL)
     *entry = entry_ref (found->entry);
+  *slot = found->slot;
   return found->name;
 }

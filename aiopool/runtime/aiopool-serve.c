@@ -26,6 +26,10 @@
  * The items of a chunk are run one after the other. When one is not over though its function has
  * returned, which one that is asynchronous may do, the chunk waits aside for the answer.
  *
+ * With hooks it is those that run what no function is registered for, and an event loop of theirs
+ * that takes over once they put off an answer: it calls aiopool_serve_dispatch() when the socket is
+ * readable.
+ *
  * Threads: everything is the serving thread's but for n_outstanding, is_waiting, current, context,
  * and is_answered of chunks. */
 
@@ -39,6 +43,8 @@ typedef struct
 {
   AiopoolSession  *session;       /* (unowned: lives as long as the process) */
   AiopoolRegistry *registry;      /* (unowned: the service, until serving ends) */
+  const AiopoolWorkerHooks *hooks; /* (unowned: whoever serves) (nullable) */
+  gpointer         hooks_data;
   AiopoolTypePins  pins;          /* of arguments and results */
   AiopoolCall     *spare;         /* (owned) (nullable): used again for the next task */
   AiopoolCall     *current;       /* (unowned: its runner) (nullable); atomic */
@@ -50,6 +56,7 @@ typedef struct
   int              n_outstanding; /* atomic: asynchronous calls that are not answered */
   int              is_waiting;    /* atomic: on_wake() wanted when one of them is */
   gboolean         is_handling;   /* a function may iterate the main context */
+  gboolean         has_deferred;  /* a hook put off an answer */
   gboolean         has_ended;     /* the parent writes no more */
   const char      *fault;         /* (nullable): what the parent did that it may not */
   guint            fault_type;    /* of the frame */
@@ -62,6 +69,8 @@ typedef struct
   GMainLoop       *loop;          /* (owned) (nullable) */
   GSource         *watch;         /* (owned) (nullable): of the data socket */
 } Server;
+
+static Server server; /* a thread that gave the last answer may still look at it */
 
 static _Thread_local gboolean is_serving; /* this thread does */
 
@@ -89,8 +98,14 @@ give_up (Server *self)
 static void
 wake (Server *self)
 {
-  g_autoptr (GSource) source = g_idle_source_new ();
+  g_autoptr (GSource) source = NULL;
 
+  if (self->hooks != NULL)
+    {
+      self->hooks->wake (self->hooks_data);
+      return;
+    }
+  source = g_idle_source_new ();
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_callback (source, on_wake, self, NULL);
   g_source_attach (source, self->context);
@@ -100,10 +115,9 @@ wake (Server *self)
 static void
 tell_chunk (Server       *self,
             AiopoolChunk *chunk,
+            gboolean      is_async,
             gboolean      is_current)
 {
-  gboolean is_async = chunk->entry->function == NULL;
-
   if (is_current && is_serving)
     {
       g_atomic_int_set (&chunk->is_answered, TRUE);
@@ -113,7 +127,7 @@ tell_chunk (Server       *self,
   g_atomic_int_set (&chunk->is_answered, TRUE);
   g_cond_broadcast (&self->told);
   g_mutex_unlock (&self->lock);
-  if (is_async && g_atomic_pointer_get (&self->context) != NULL)
+  if (is_async && (self->hooks != NULL || g_atomic_pointer_get (&self->context) != NULL))
     wake (self);
 }
 
@@ -129,7 +143,7 @@ on_answered (gpointer     owner,
     aiopool_outbox_flush (self->session->outbox);
   if (call->chunk != NULL)
     {
-      tell_chunk (self, call->chunk, is_current);
+      tell_chunk (self, call->chunk, aiopool_call_is_async (call), is_current);
       return;
     }
   if (!aiopool_call_is_async (call))
@@ -234,12 +248,31 @@ run_async (Server             *self,
   return g_get_monotonic_time ();
 }
 
+/* A hook answers the call, or puts that off. */
+static gint64
+run_hook (Server      *self,
+          AiopoolCall *call,
+          gpointer    *slot)
+{
+  self->hooks->run (call, slot, self->hooks_data);
+  if (!aiopool_call_is_async (call))
+    answer (call, NULL, NULL, g_get_monotonic_time ());
+  return g_get_monotonic_time ();
+}
+
 /* Returns when it ended, or 0 if that is long ago. @entry: (nullable). */
 static gint64
 run (Server             *self,
      AiopoolCall        *call,
-     const AiopoolEntry *entry)
+     const AiopoolEntry *entry,
+     gpointer           *slot)
 {
+  if (entry == NULL && self->hooks != NULL)
+    {
+      if (call->chunk == NULL)
+        aiopool_outbox_watch (self->session->outbox);
+      return run_hook (self, call, slot);
+    }
   if (entry == NULL)
     {
       fail_unknown (call);
@@ -288,9 +321,9 @@ run_item (Server       *self,
     atomic_compare_exchange_strong (&self->session->running, &none, chunk->id);
   aiopool_call_begin_item (call, chunk, self->now);
   g_atomic_pointer_set (&self->current, call);
-  self->now = run (self, call, chunk->entry);
+  self->now = run (self, call, chunk->entry, chunk->slot);
   g_atomic_pointer_set (&self->current, NULL);
-  if (!g_atomic_int_get (&chunk->is_answered) && chunk->entry->function != NULL)
+  if (!g_atomic_int_get (&chunk->is_answered) && !aiopool_call_is_async (call))
     wait_for_answer (self, chunk);
   end_with (self, call);
 }
@@ -353,9 +386,11 @@ start_chunk (Server                   *self,
              const char               *name,
              const AiopoolTaskMessage *message,
              GUnixFDList              *fds,
-             AiopoolEntry             *entry)
+             AiopoolEntry             *entry,
+             gpointer                 *slot)
 {
-  AiopoolChunk *chunk = aiopool_chunk_new (id, self->now, name, message, entry);
+  AiopoolChunk *chunk = aiopool_chunk_new (id, self->now, name, message, entry,
+                                           self->hooks != NULL ? slot : NULL);
   g_autoptr (GError) error = NULL;
 
   g_atomic_int_inc (&self->n_outstanding);
@@ -379,9 +414,10 @@ start_task (Server                   *self,
   gint64 started = self->now;
   AiopoolEntry *entry;
   AiopoolCall *call;
+  gpointer *slot;
   const char *name;
 
-  name = aiopool_registry_find (self->registry, message->function, &entry);
+  name = aiopool_registry_find (self->registry, message->function, &entry, &slot);
   if (name == NULL)
     {
       break_off (self, "a task for a function without a name", AIOPOOL_FRAME_TASK);
@@ -391,14 +427,14 @@ start_task (Server                   *self,
   aiopool_type_pins_keep (&self->pins, message->argument.view.type);
   if (message->n_items > 0)
     {
-      start_chunk (self, id, name, message, fds, entry);
+      start_chunk (self, id, name, message, fds, entry, slot);
       return;
     }
   call = take_spare (self);
   aiopool_call_begin (call, id, started, message->timeout, name);
   g_atomic_pointer_set (&self->current, call);
   if (aiopool_call_read (call, message, fds, &error))
-    self->now = run (self, call, entry);
+    self->now = run (self, call, entry, slot);
   else
     aiopool_call_answer_error (call, error, started);
   g_clear_pointer (&entry, aiopool_entry_unref);
@@ -507,6 +543,19 @@ handle (Server *self)
   return may_start;
 }
 
+static AiopoolIoStatus
+wait_for_tasks (Server *self)
+{
+  AiopoolIoStatus status;
+
+  if (self->hooks == NULL)
+    return aiopool_reader_fill (self->session->reader, TRUE);
+  self->hooks->begin_wait (self->hooks_data);
+  status = aiopool_reader_fill (self->session->reader, TRUE);
+  self->hooks->end_wait (self->hooks_data);
+  return status;
+}
+
 static gboolean
 serve_plainly (Server *self)
 {
@@ -516,9 +565,9 @@ serve_plainly (Server *self)
 
       if (self->fault != NULL)
         return FALSE;
-      if (!is_done || aiopool_registry_has_async (self->registry))
+      if (!is_done || self->has_deferred || aiopool_registry_has_async (self->registry))
         return TRUE;
-      if (aiopool_reader_fill (self->session->reader, TRUE) == AIOPOOL_IO_END)
+      if (wait_for_tasks (self) == AIOPOOL_IO_END)
         return FALSE;
     }
 }
@@ -623,16 +672,61 @@ serve_in_main_loop (Server *self)
   g_clear_pointer (&self->loop, g_main_loop_unref);
 }
 
-/* Until the parent writes no more and every call is answered. What a parent may not do ends the
- * process, once everything is put away. A process does this once. */
-void
-aiopool_serve (AiopoolSession  *session,
-               AiopoolRegistry *registry)
+/* In a hook's loop, when the socket is readable or after wake(): does what can be done. */
+AiopoolWorkerNext
+aiopool_serve_dispatch (void)
 {
-  static Server server; /* a thread that gave the last answer may still look at it */
   Server *self = &server;
 
-  *self = (Server) { .session = session, .registry = registry };
+  if (self->is_handling)
+    return AIOPOOL_WORKER_NEXT_WAIT;
+  if (!self->has_ended && !is_full (self))
+    self->has_ended = aiopool_reader_fill (self->session->reader, FALSE) == AIOPOOL_IO_END;
+  while (!handle (self))
+    {
+      if (wait_for_calls (self))
+        return AIOPOOL_WORKER_NEXT_WAIT;
+    }
+  if (self->fault != NULL)
+    return AIOPOOL_WORKER_NEXT_END;
+  if (!self->has_ended)
+    return AIOPOOL_WORKER_NEXT_READ;
+  return wait_for_calls (self) ? AIOPOOL_WORKER_NEXT_WAIT : AIOPOOL_WORKER_NEXT_END;
+}
+
+/* In a hook's run(): the answer of @call comes later. */
+void
+aiopool_serve_defer (AiopoolCall *call)
+{
+  Server *self = &server;
+
+  aiopool_call_set_async (call);
+  self->has_deferred = TRUE;
+  if (call->chunk == NULL)
+    g_atomic_int_inc (&self->n_outstanding);
+}
+
+/* As aiopool_call_return_value(), for hooks: GLib keeps the description of the value's type. */
+void
+aiopool_serve_return (AiopoolCall *call,
+                      GVariant    *value)
+{
+  aiopool_type_pins_keep (&server.pins, g_variant_get_type_string (value));
+  aiopool_call_return_value (call, value);
+}
+
+/* Until the parent writes no more and every call is answered. What a parent may not do ends the
+ * process, once everything is put away. A process does this once. @hooks: (nullable). */
+void
+aiopool_serve (AiopoolSession           *session,
+               AiopoolRegistry          *registry,
+               const AiopoolWorkerHooks *hooks,
+               gpointer                  hooks_data)
+{
+  Server *self = &server;
+
+  *self = (Server) { .session = session, .registry = registry, .hooks = hooks,
+                     .hooks_data = hooks_data };
   self->chunks = g_ptr_array_new ();
   is_serving = TRUE;
   g_mutex_init (&self->lock);
@@ -640,7 +734,12 @@ aiopool_serve (AiopoolSession  *session,
   self->limit = (int) CLAMP (session->config.tasks_per_worker, 1, G_MAXINT);
   aiopool_log_follow (&self->current);
   if (serve_plainly (self))
-    serve_in_main_loop (self);
+    {
+      if (hooks != NULL)
+        hooks->run_loop (session->data_fd, hooks_data);
+      else
+        serve_in_main_loop (self);
+    }
   aiopool_log_stop ();
   aiopool_outbox_flush (session->outbox);
   g_clear_object (&self->spare);

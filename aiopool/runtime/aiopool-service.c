@@ -353,7 +353,7 @@ aiopool_service_run (AiopoolService  *self,
   if (!aiopool_session_greet (session, &failure))
     return refuse (session, failure, error);
   g_object_ref (self);
-  aiopool_serve (session, self->registry);
+  aiopool_serve (session, self->registry, NULL, NULL);
   aiopool_link_end_orphan (session);
   g_object_unref (self);
   return TRUE;

@@ -5,6 +5,7 @@
 #include "aiopool/workers/aiopool-launcher-private.h"
 
 #include "aiopool/base/aiopool-error.h"
+#include "aiopool/base/aiopool-process-private.h"
 #include "aiopool/wire/aiopool-channel-private.h"
 #include "aiopool/wire/aiopool-worker-fds-private.h"
 
@@ -38,6 +39,13 @@ aiopool_launcher_check_process (GError **error)
   guint8 frame[AIOPOOL_FRAME_HEADER_SIZE + 256] = { 0 };
   gsize sent;
 
+  if (aiopool_process_is_starting ())
+    {
+      g_set_error_literal (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_NOT_A_WORKER,
+                           "A worker runs the program's main module again, which makes a pool: "
+                           "guard that with: if __name__ == \"__main__\"");
+      return FALSE;
+    }
   if (g_getenv (AIOPOOL_WORKER_VARIABLE) == NULL)
     return TRUE;
   aiopool_frame_header (frame, AIOPOOL_FRAME_REFUSE, 0, 0, AIOPOOL_POOL_ERROR_NOT_A_WORKER,
