@@ -6,16 +6,21 @@
 
 #include <string.h>
 
+/* Where the package is comes as an argument: it must not shadow what else is to be found there. */
+#define PYTHON_MAIN                                                                                \
+  "import sys; sys.path.insert(0, sys.argv[1]); from aiopool._worker import main; main()"
+
 /**
  * AiopoolLauncher:
  *
  * How a pool starts its worker processes.
  *
- * There are three kinds of workers. [ctor@Aiopool.Launcher.new] starts this same program again: it
+ * There are four kinds of workers. [ctor@Aiopool.Launcher.new] starts this same program again: it
  * must call [func@Aiopool.Service.enter] at the start of its `main`.
  * [ctor@Aiopool.Launcher.new_for_plugins] starts the worker program that comes with the library,
- * which loads modules written in C or Vala. [ctor@Aiopool.Launcher.new_for_argv] starts any program
- * that serves with [class@Aiopool.Service].
+ * which loads modules written in C or Vala. [ctor@Aiopool.Launcher.new_for_python] starts a Python
+ * that calls what can be imported. [ctor@Aiopool.Launcher.new_for_argv] starts any program that
+ * serves with [class@Aiopool.Service].
  *
  * A worker gets its own session, the signal mask and dispositions of a fresh process, `/dev/null`
  * as standard input and no descriptor of the parent but its own. Its standard error is forwarded to
@@ -155,6 +160,46 @@ aiopool_launcher_new_for_argv (const char * const *argv)
 
   self = g_object_new (AIOPOOL_TYPE_LAUNCHER, NULL);
   self->argv = g_strdupv ((char **) argv);
+  return self;
+}
+
+static const char *
+get_setting (const char *variable,
+             const char *fallback)
+{
+  const char *value = g_getenv (variable);
+
+  return value != NULL && *value != '\0' ? value : fallback;
+}
+
+/**
+ * aiopool_launcher_new_for_python:
+ * @python: (nullable) (type filename): a Python of at least version 3.11, looked up in `PATH`; or
+ *   %NULL for that of the environment variable `AIOPOOL_PYTHON`, and without one `python3`
+ *
+ * Makes a launcher that starts Python.
+ *
+ * Tasks name their function as `module:qualified.name`, such as `json:loads`; see
+ * [the Python worker](python-worker.html) for what becomes of arguments and results. The worker is
+ * the Python package that comes with the library. A Python that is missing, is too old or has not
+ * got the package fails the start with %AIOPOOL_POOL_ERROR_START_FAILED.
+ *
+ * Returns: (transfer full): a new launcher
+ *
+ * Since: 0.1
+ */
+AiopoolLauncher *
+aiopool_launcher_new_for_python (const char *python)
+{
+  const char *directory = get_setting ("AIOPOOL_PYTHON_DIR", AIOPOOL_PYTHON_DIR);
+  const char *argv[] = { python, "-c", PYTHON_MAIN, directory, NULL };
+  AiopoolLauncher *self;
+
+  if (python == NULL || *python == '\0')
+    argv[0] = get_setting ("AIOPOOL_PYTHON", "python3");
+  self = aiopool_launcher_new_for_argv (argv);
+  if (g_file_test (directory, G_FILE_TEST_IS_DIR))
+    aiopool_launcher_share_path (self, directory, FALSE);
   return self;
 }
 

@@ -17,6 +17,8 @@ AiopoolLauncher *aiopool_launcher_new_for_plugins (const char * const *plugins);
 AIOPOOL_AVAILABLE_IN_0_1
 AiopoolLauncher *aiopool_launcher_new_for_argv    (const char * const *argv);
 AIOPOOL_AVAILABLE_IN_0_1
+AiopoolLauncher *aiopool_launcher_new_for_python  (const char         *python);
+AIOPOOL_AVAILABLE_IN_0_1
 void             aiopool_launcher_setenv          (AiopoolLauncher    *self,
                                                    const char         *variable,
                                                    const char         *value);

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "aiopool-py-private.h"
+
+/* A GBytes that Python can look into without copying: the memory stays as long as somebody does. */
+
+typedef struct
+{
+  PyObject_HEAD
+  GBytes *bytes; /* (owned) */
+} Bytes;
+
+static void
+bytes_dealloc (PyObject *object)
+{
+  PyTypeObject *type = Py_TYPE (object);
+
+  g_bytes_unref (((Bytes *) object)->bytes);
+  ((freefunc) PyType_GetSlot (type, Py_tp_free)) (object);
+  Py_DECREF (type);
+}
+
+static int
+bytes_getbuffer (PyObject  *object,
+                 Py_buffer *view,
+                 int        flags)
+{
+  gsize size;
+  gconstpointer data = g_bytes_get_data (((Bytes *) object)->bytes, &size);
+
+  return PyBuffer_FillInfo (view, object, (gpointer) (data != NULL ? data : ""), (Py_ssize_t) size,
+                            1, flags);
+}
+
+static PyType_Slot slots[] = {
+  { Py_tp_dealloc, bytes_dealloc },
+  { Py_bf_getbuffer, bytes_getbuffer },
+  { 0, NULL },
+};
+
+static PyType_Spec spec = {
+  .name = "aiopool._native.Bytes",
+  .basicsize = sizeof (Bytes),
+  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+  .slots = slots,
+};
+
+gboolean
+aiopool_py_bytes_init (PyObject *module)
+{
+  aiopool_py.bytes_type = (PyTypeObject *) PyType_FromSpec (&spec);
+  return aiopool_py.bytes_type != NULL;
+}
+
+/* A read-only memoryview. */
+PyObject *
+aiopool_py_view (GBytes *bytes)
+{
+  allocfunc alloc = (allocfunc) PyType_GetSlot (aiopool_py.bytes_type, Py_tp_alloc);
+  Bytes *self = (Bytes *) alloc (aiopool_py.bytes_type, 0);
+  PyObject *view;
+
+  if (self == NULL)
+    return NULL;
+  self->bytes = g_bytes_ref (bytes);
+  view = PyMemoryView_FromObject ((PyObject *) self);
+  Py_DECREF (self);
+  return view;
+}
+
+static void
+release (gpointer data)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+
+  PyBuffer_Release (data);
+  g_free (data);
+  PyGILState_Release (state);
+}
+
+/* The memory of a bytes-like object. NULL with an exception set. */
+GBytes *
+aiopool_py_hold (PyObject *object)
+{
+  Py_buffer *view = g_new0 (Py_buffer, 1);
+
+  if (PyObject_GetBuffer (object, view, PyBUF_SIMPLE) == 0)
+    return g_bytes_new_with_free_func (view->buf, (gsize) view->len, release, view);
+  g_free (view);
+  return NULL;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <aiopool/aiopool.h>
+#include "aiopool/runtime/aiopool-worker-abi.h"
+
+/* Of the module; there is one in a process. All is guarded by the interpreter's lock. */
+typedef struct
+{
+  const AiopoolWorkerAbi *abi;
+  PyObject     *cancelled_type;  /* (owned): exception TaskCancelled */
+  PyObject     *pack_error_type; /* (owned): exception PackError */
+  PyTypeObject *bytes_type;      /* (owned) */
+  PyTypeObject *call_type;       /* (owned) */
+  PyObject     *pack_pieces;     /* (owned) (nullable): of what a task with a pickle emits */
+  AiopoolCall  *current;         /* (unowned: who runs it) (nullable) */
+  PyObject     *current_object;  /* (owned) (nullable): once somebody asked */
+} AiopoolPy;
+
+extern AiopoolPy aiopool_py;
+
+/* unpack: from a GVariant. */
+PyObject *aiopool_py_unpack           (GVariant    *value);
+PyObject *aiopool_py_unpack_arguments (GVariant    *value);
+PyObject *aiopool_py_unpack_keywords  (GVariant    *value);
+
+/* pack: into a GVariant; floating. */
+GVariant *aiopool_py_pack             (PyObject    *object);
+
+/* bytes: memory of the library for Python, and the other way. */
+PyObject *aiopool_py_view             (GBytes      *bytes);
+GBytes   *aiopool_py_hold             (PyObject    *object);
+gboolean  aiopool_py_bytes_init       (PyObject    *module);
+
+/* call */
+PyObject *aiopool_py_call_new         (AiopoolCall *call);
+PyObject *aiopool_py_call_current     (void);
+gboolean  aiopool_py_call_init        (PyObject    *module);
+
+/* worker */
+PyObject *aiopool_py_serve            (PyObject    *module,
+                                       PyObject    *handlers);
+PyObject *aiopool_py_dispatch         (PyObject    *module,
+                                       PyObject    *unused);

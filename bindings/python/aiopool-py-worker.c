@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "aiopool-py-private.h"
+
+/* Running tasks. What comes often is done here: a function that was found before, with arguments
+ * and a result that are GVariants. The rest is Python's, in the handlers that serve() is given:
+ *
+ *   find (name)               -> the function
+ *   run_payload (task)        runs a task that is no GVariant, and answers it
+ *   go_on (task, awaitable)   answers with what a generator or a coroutine will give
+ *   fail (task, exception)    answers with an exception
+ *   run_loop (fd), wake ()    the event loop, once there was a coroutine
+ *
+ * The interpreter's lock is held all the time but while the thread waits for tasks. */
+
+typedef struct
+{
+  PyObject      *find;        /* (owned) */
+  PyObject      *run_payload; /* (owned) */
+  PyObject      *go_on;       /* (owned) */
+  PyObject      *fail;        /* (owned) */
+  PyObject      *run_loop;    /* (owned) */
+  PyObject      *wake;        /* (owned) */
+  PyTypeObject  *later[4];    /* (owned): of what go_on() is for; ends with NULL */
+  PyThreadState *waiting;     /* between begin_wait() and end_wait() */
+} Worker;
+
+static gboolean
+is_later (const Worker *self,
+          PyTypeObject *type)
+{
+  for (guint i = 0; self->later[i] != NULL; i++)
+    {
+      if (self->later[i] == type)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* --- failures -------------------------------------------------------------------------------- */
+
+/* Takes the exception that is set. */
+static PyObject *
+take_exception (void)
+{
+  PyObject *type, *value, *traceback;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  if (traceback != NULL)
+    PyException_SetTraceback (value, traceback);
+  Py_XDECREF (type);
+  Py_XDECREF (traceback);
+  return value;
+}
+
+/* Python could not even tell what went wrong. */
+static void
+fail_blindly (AiopoolCall *call,
+              PyObject    *exception)
+{
+  g_autoptr (GError) error = NULL;
+  PyObject *name = PyType_GetName (Py_TYPE (exception));
+  const char *text = name != NULL ? PyUnicode_AsUTF8AndSize (name, NULL) : NULL;
+
+  PyErr_Clear ();
+  error = g_error_new (AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_FAILED,
+                       "Function '%s' raised %s, about which nothing more can be told",
+                       aiopool_call_get_function (call), text != NULL ? text : "an exception");
+  aiopool_call_return_error (call, error);
+  Py_XDECREF (name);
+}
+
+/* Answers with the exception that is set. */
+static void
+fail (Worker      *self,
+      AiopoolCall *call)
+{
+  PyObject *exception = take_exception ();
+  PyObject *task = aiopool_py_call_current ();
+  PyObject *done = NULL;
+
+  if (task != NULL)
+    done = PyObject_CallFunctionObjArgs (self->fail, task, exception, NULL);
+  if (done == NULL)
+    {
+      PyErr_Clear ();
+      fail_blindly (call, exception);
+    }
+  Py_XDECREF (done);
+  Py_XDECREF (task);
+  Py_DECREF (exception);
+}
+
+/* --- running --------------------------------------------------------------------------------- */
+
+/* The function of that name; borrowed from the slot, which keeps it for good. */
+static PyObject *
+find (Worker      *self,
+      AiopoolCall *call,
+      gpointer    *slot)
+{
+  PyObject *name;
+
+  if (*slot != NULL)
+    return *slot;
+  name = PyUnicode_FromString (aiopool_call_get_function (call));
+  if (name == NULL)
+    return NULL;
+  *slot = PyObject_CallFunctionObjArgs (self->find, name, NULL);
+  Py_DECREF (name);
+  return *slot;
+}
+
+static PyObject *
+call_function (AiopoolCall *call,
+               PyObject    *function,
+               GVariant    *arguments)
+{
+  GVariant *keywords = aiopool_call_get_keywords (call);
+  PyObject *tuple = aiopool_py_unpack_arguments (arguments);
+  PyObject *dictionary = NULL;
+  PyObject *result = NULL;
+
+  if (tuple != NULL && keywords != NULL)
+    dictionary = aiopool_py_unpack_keywords (keywords);
+  if (tuple != NULL && (keywords == NULL || dictionary != NULL))
+    result = PyObject_Call (function, tuple, dictionary);
+  Py_XDECREF (tuple);
+  Py_XDECREF (dictionary);
+  return result;
+}
+
+/* Answers with a result, now or later. FALSE with an exception set. */
+static gboolean
+finish (Worker      *self,
+        AiopoolCall *call,
+        PyObject    *result)
+{
+  PyObject *task, *done;
+  GVariant *value;
+
+  if (!is_later (self, Py_TYPE (result)))
+    {
+      value = aiopool_py_pack (result);
+      if (value != NULL)
+        aiopool_py.abi->return_value (call, value);
+      return value != NULL;
+    }
+  task = aiopool_py_call_current ();
+  if (task == NULL)
+    return FALSE;
+  done = PyObject_CallFunctionObjArgs (self->go_on, task, result, NULL);
+  Py_DECREF (task);
+  Py_XDECREF (done);
+  return done != NULL;
+}
+
+static gboolean
+run_variant (Worker      *self,
+             AiopoolCall *call,
+             GVariant    *arguments,
+             gpointer    *slot)
+{
+  PyObject *function = find (self, call, slot);
+  PyObject *result;
+  gboolean is_good;
+
+  if (function == NULL)
+    return FALSE;
+  result = call_function (call, function, arguments);
+  is_good = result != NULL && finish (self, call, result);
+  Py_XDECREF (result);
+  return is_good;
+}
+
+static gboolean
+run_payload (Worker *self)
+{
+  PyObject *task = aiopool_py_call_current ();
+  PyObject *done = NULL;
+
+  if (task != NULL)
+    done = PyObject_CallFunctionObjArgs (self->run_payload, task, NULL);
+  Py_XDECREF (task);
+  Py_XDECREF (done);
+  return done != NULL;
+}
+
+static void
+run (AiopoolCall *call,
+     gpointer    *slot,
+     gpointer     user_data)
+{
+  Worker *self = user_data;
+  GVariant *arguments = aiopool_call_get_arguments (call);
+  gboolean is_good;
+
+  aiopool_py.current = call;
+  is_good = arguments != NULL ? run_variant (self, call, arguments, slot) : run_payload (self);
+  if (!is_good)
+    fail (self, call);
+  aiopool_py.current = NULL;
+  Py_CLEAR (aiopool_py.current_object);
+}
+
+/* --- waiting --------------------------------------------------------------------------------- */
+
+static void
+begin_wait (gpointer user_data)
+{
+  ((Worker *) user_data)->waiting = PyEval_SaveThread ();
+}
+
+static void
+end_wait (gpointer user_data)
+{
+  PyEval_RestoreThread (((Worker *) user_data)->waiting);
+}
+
+/* What goes wrong here is a fault of the package, or of the event loop that a task has set. */
+static void
+call_handler (PyObject *handler,
+              PyObject *argument)
+{
+  PyObject *done = PyObject_CallFunctionObjArgs (handler, argument, NULL);
+
+  if (done == NULL)
+    PyErr_WriteUnraisable (handler);
+  Py_XDECREF (done);
+}
+
+static void
+run_loop (int      fd,
+          gpointer user_data)
+{
+  PyObject *number = PyLong_FromLong (fd);
+
+  call_handler (((Worker *) user_data)->run_loop, number);
+  Py_XDECREF (number);
+}
+
+static void
+wake (gpointer user_data)
+{
+  call_handler (((Worker *) user_data)->wake, NULL);
+}
+
+/* In the event loop: a number of AiopoolWorkerNext. */
+PyObject *
+aiopool_py_dispatch (PyObject *module,
+                     PyObject *unused)
+{
+  return PyLong_FromLong ((long) aiopool_py.abi->dispatch ());
+}
+
+/* --- serving --------------------------------------------------------------------------------- */
+
+static gboolean
+take_handlers (Worker   *self,
+               PyObject *handlers)
+{
+  const struct { const char *name; PyObject **place; } wanted[] = {
+    { "find", &self->find },         { "run_payload", &self->run_payload },
+    { "go_on", &self->go_on },       { "fail", &self->fail },
+    { "run_loop", &self->run_loop }, { "wake", &self->wake },
+    { "pack_pieces", &aiopool_py.pack_pieces },
+    { "generator", (PyObject **) &self->later[0] },
+    { "coroutine", (PyObject **) &self->later[1] },
+    { "async_generator", (PyObject **) &self->later[2] },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (wanted); i++)
+    {
+      *wanted[i].place = PyObject_GetAttrString (handlers, wanted[i].name);
+      if (*wanted[i].place == NULL)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* serve(handlers): until the pool has no more tasks. */
+PyObject *
+aiopool_py_serve (PyObject *module,
+                  PyObject *handlers)
+{
+  static Worker self; /* used until the process ends */
+  static const AiopoolWorkerHooks hooks = {
+    sizeof hooks, run, begin_wait, end_wait, run_loop, wake,
+  };
+  g_autoptr (GError) error = NULL;
+
+  if (!take_handlers (&self, handlers))
+    return NULL;
+  if (aiopool_py.abi->serve (&hooks, &self, &error))
+    return Py_NewRef (Py_None);
+  PyErr_SetString (PyExc_RuntimeError, error->message);
+  return NULL;
+}
