@@ -180,32 +180,44 @@ call_payload_format (PyObject *object,
   return PyLong_FromLong ((long) format);
 }
 
-/* (format, pieces): answers with the pieces, one after the other. Each is copied once, into memory
- * that the parent has too if that is much. */
+/* Answers with the pieces, one after the other. Each is copied once, into memory that the parent
+ * has too if that is much. FALSE with an exception set. */
+gboolean
+aiopool_py_return_pieces (AiopoolCall   *call,
+                          AiopoolFormat  format,
+                          PyObject      *pieces)
+{
+  Py_buffer *views;
+  guint8 *buffer;
+  Py_ssize_t n;
+  gsize size;
+
+  views = view_all (pieces, &n, &size);
+  if (views == NULL)
+    return FALSE;
+  buffer = aiopool_call_new_buffer (call, size);
+  if (buffer != NULL)
+    {
+      copy_all (buffer, views, n);
+      aiopool_call_return_buffer (call, buffer, size, format, NULL);
+    }
+  else
+    PyErr_NoMemory ();
+  release_all (views, n);
+  return buffer != NULL;
+}
+
 static PyObject *
 call_return_payload (PyObject *object,
                      PyObject *arguments)
 {
   PyObject *pieces;
-  Py_buffer *views;
-  guint8 *buffer;
-  Py_ssize_t n;
-  gsize size;
   int format;
 
-  if (!PyArg_ParseTuple (arguments, "iO!:_return_payload", &format, &PyList_Type, &pieces))
+  if (!PyArg_ParseTuple (arguments, "iO!:_return_payload", &format, &PyList_Type, &pieces) ||
+      !aiopool_py_return_pieces (call_of (object), (AiopoolFormat) format, pieces))
     return NULL;
-  views = view_all (pieces, &n, &size);
-  if (views == NULL)
-    return NULL;
-  buffer = aiopool_call_new_buffer (call_of (object), size);
-  if (buffer != NULL)
-    {
-      copy_all (buffer, views, n);
-      aiopool_call_return_buffer (call_of (object), buffer, size, (AiopoolFormat) format, NULL);
-    }
-  release_all (views, n);
-  return buffer != NULL ? Py_NewRef (Py_None) : PyErr_NoMemory ();
+  return Py_NewRef (Py_None);
 }
 
 /* --- partial results ------------------------------------------------------------------------- */

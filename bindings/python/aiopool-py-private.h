@@ -15,7 +15,8 @@ typedef struct
   PyObject     *pack_error_type; /* (owned): exception PackError */
   PyTypeObject *bytes_type;      /* (owned) */
   PyTypeObject *call_type;       /* (owned) */
-  PyObject     *pack_pieces;     /* (owned) (nullable): of what a task with a pickle emits */
+  PyObject     *pack_pieces;     /* (owned) (nullable): while serving */
+  PyObject     *unpack_payload;  /* (owned) (nullable): while serving */
   AiopoolCall  *current;         /* (unowned: who runs it) (nullable) */
   PyObject     *current_object;  /* (owned) (nullable): once somebody asked */
 } AiopoolPy;
@@ -39,6 +40,14 @@ gboolean  aiopool_py_bytes_init       (PyObject    *module);
 PyObject *aiopool_py_call_new         (AiopoolCall *call);
 PyObject *aiopool_py_call_current     (void);
 gboolean  aiopool_py_call_init        (PyObject    *module);
+gboolean  aiopool_py_return_pieces    (AiopoolCall   *call,
+                                       AiopoolFormat  format,
+                                       PyObject      *pieces);
+
+/* pickle */
+PyObject *aiopool_py_load_call        (AiopoolCall *call);
+gboolean  aiopool_py_answer_pickle    (AiopoolCall *call,
+                                       PyObject    *result);
 
 /* worker */
 PyObject *aiopool_py_serve            (PyObject    *module,

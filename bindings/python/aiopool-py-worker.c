@@ -5,7 +5,8 @@
  * and a result that are GVariants. The rest is Python's, in the handlers that serve() is given:
  *
  *   find (name)               -> the function
- *   run_payload (task)        runs a task that is no GVariant, and answers it
+ *   run_payload (task)        runs a task that is no GVariant and no pickle, and answers it
+ *   decode_error (exception)  -> what to answer with if a pickle could not be read
  *   go_on (task, awaitable)   answers with what a generator or a coroutine will give
  *   fail (task, exception)    answers with an exception
  *   run_loop (fd), wake ()    the event loop, once there was a coroutine
@@ -16,6 +17,7 @@ typedef struct
 {
   PyObject      *find;        /* (owned) */
   PyObject      *run_payload; /* (owned) */
+  PyObject      *decode_error; /* (owned) */
   PyObject      *go_on;       /* (owned) */
   PyObject      *fail;        /* (owned) */
   PyObject      *run_loop;    /* (owned) */
@@ -130,22 +132,28 @@ call_function (AiopoolCall *call,
   return result;
 }
 
+static gboolean
+answer_variant (AiopoolCall *call,
+                PyObject    *result)
+{
+  GVariant *value = aiopool_py_pack (result);
+
+  if (value != NULL)
+    aiopool_py.abi->return_value (call, value);
+  return value != NULL;
+}
+
 /* Answers with a result, now or later. FALSE with an exception set. */
 static gboolean
 finish (Worker      *self,
         AiopoolCall *call,
-        PyObject    *result)
+        PyObject    *result,
+        gboolean     is_pickle)
 {
   PyObject *task, *done;
-  GVariant *value;
 
   if (!is_later (self, Py_TYPE (result)))
-    {
-      value = aiopool_py_pack (result);
-      if (value != NULL)
-        aiopool_py.abi->return_value (call, value);
-      return value != NULL;
-    }
+    return is_pickle ? aiopool_py_answer_pickle (call, result) : answer_variant (call, result);
   task = aiopool_py_call_current ();
   if (task == NULL)
     return FALSE;
@@ -168,17 +176,64 @@ run_variant (Worker      *self,
   if (function == NULL)
     return FALSE;
   result = call_function (call, function, arguments);
-  is_good = result != NULL && finish (self, call, result);
+  is_good = result != NULL && finish (self, call, result, FALSE);
+  Py_XDECREF (result);
+  return is_good;
+}
+
+/* Instead of the exception that is set. */
+static void
+set_decode_error (Worker *self)
+{
+  PyObject *cause = take_exception ();
+  PyObject *error = PyObject_CallFunctionObjArgs (self->decode_error, cause, NULL);
+
+  if (error != NULL)
+    PyErr_SetObject ((PyObject *) Py_TYPE (error), error);
+  Py_XDECREF (error);
+  Py_DECREF (cause);
+}
+
+static gboolean
+run_pickle (Worker      *self,
+            AiopoolCall *call,
+            gpointer    *slot)
+{
+  PyObject *value = aiopool_py_load_call (call);
+  PyObject *function;
+  PyObject *result = NULL;
+  gboolean is_good;
+  Py_ssize_t n;
+
+  if (value == NULL)
+    {
+      set_decode_error (self);
+      return FALSE;
+    }
+  n = PyTuple_Size (value);
+  function = n == 3 ? PyTuple_GetItem (value, 0) : find (self, call, slot);
+  if (function != NULL)
+    result = PyObject_Call (function, PyTuple_GetItem (value, n - 2),
+                            PyTuple_GetItem (value, n - 1));
+  Py_DECREF (value);
+  is_good = result != NULL && finish (self, call, result, TRUE);
   Py_XDECREF (result);
   return is_good;
 }
 
 static gboolean
-run_payload (Worker *self)
+run_payload (Worker      *self,
+             AiopoolCall *call,
+             gpointer    *slot)
 {
-  PyObject *task = aiopool_py_call_current ();
+  AiopoolFormat format;
   PyObject *done = NULL;
+  PyObject *task;
 
+  g_bytes_unref (aiopool_call_dup_payload (call, &format));
+  if (format == AIOPOOL_FORMAT_PICKLE)
+    return run_pickle (self, call, slot);
+  task = aiopool_py_call_current ();
   if (task != NULL)
     done = PyObject_CallFunctionObjArgs (self->run_payload, task, NULL);
   Py_XDECREF (task);
@@ -196,7 +251,8 @@ run (AiopoolCall *call,
   gboolean is_good;
 
   aiopool_py.current = call;
-  is_good = arguments != NULL ? run_variant (self, call, arguments, slot) : run_payload (self);
+  is_good = arguments != NULL ? run_variant (self, call, arguments, slot)
+                              : run_payload (self, call, slot);
   if (!is_good)
     fail (self, call);
   aiopool_py.current = NULL;
@@ -260,10 +316,15 @@ take_handlers (Worker   *self,
                PyObject *handlers)
 {
   const struct { const char *name; PyObject **place; } wanted[] = {
-    { "find", &self->find },         { "run_payload", &self->run_payload },
-    { "go_on", &self->go_on },       { "fail", &self->fail },
-    { "run_loop", &self->run_loop }, { "wake", &self->wake },
+    { "find", &self->find },
+    { "run_payload", &self->run_payload },
+    { "decode_error", &self->decode_error },
+    { "go_on", &self->go_on },
+    { "fail", &self->fail },
+    { "run_loop", &self->run_loop },
+    { "wake", &self->wake },
     { "pack_pieces", &aiopool_py.pack_pieces },
+    { "unpack_payload", &aiopool_py.unpack_payload },
     { "generator", (PyObject **) &self->later[0] },
     { "coroutine", (PyObject **) &self->later[1] },
     { "async_generator", (PyObject **) &self->later[2] },

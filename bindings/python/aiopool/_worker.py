@@ -217,9 +217,7 @@ FORMAT_RAW, FORMAT_JSON, FORMAT_PICKLE = 1, 2, 3  # as in AiopoolFormat
 
 def run_payload(task):
     format, payload = task._payload()
-    if format == FORMAT_PICKLE:
-        run_pickle(task, payload)
-    elif format == FORMAT_JSON:
+    if format == FORMAT_JSON:
         from json import dumps, loads
 
         result = find(task.function)(loads(bytes(payload)))
@@ -242,24 +240,16 @@ def encode(function, result):
         ) from error
 
 
-def run_pickle(task, payload):
+def decode_error(cause):
+    error = DecodeError(f"the arguments cannot be unpickled: {type(cause).__qualname__}: {cause}")
+    error.__cause__ = cause
+    return error
+
+
+def unpack_payload(view):
     from aiopool import _pickling
 
-    try:
-        call = _pickling.unpack(payload)
-    except BaseException as error:
-        raise DecodeError(f"the arguments cannot be unpickled: "
-                          f"{type(error).__qualname__}: {error}") from error
-    if len(call) == 2:
-        function = find(task.function)
-        result = function(*call[0], **call[1])
-    else:
-        function = call[0]
-        result = function(*call[1], **call[2])
-    if type(result) in LATER:
-        go_on(task, result)
-    else:
-        answer_pickle(task, result)
+    return _pickling.unpack(view)
 
 
 def answer_pickle(task, result):
@@ -332,7 +322,6 @@ def _type_of_coroutine():
 
 coroutine = _type_of_coroutine()
 async_generator = type(_async_generator())
-LATER = (generator, coroutine, async_generator)
 
 
 # --- the end --------------------------------------------------------------------------------------
