@@ -12,7 +12,7 @@ typedef struct
 {
   const CliOptions *options;
   CliItems         *items;
-  const char       *plugin;       /* path */
+  const char       *plugin;       /* (nullable): path; NULL for Python */
   gboolean          is_ordered;   /* print in the order of the items, not as they end */
   guint             n_per_worker; /* most tasks submitted and not ended, for each worker */
   guint             n_held;       /* most results that wait for an earlier item */

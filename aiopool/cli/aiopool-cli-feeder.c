@@ -323,7 +323,9 @@ static AiopoolPool *
 new_pool (const CliWork *work)
 {
   const char *plugins[] = { work->plugin, NULL };
-  g_autoptr (AiopoolLauncher) launcher = aiopool_launcher_new_for_plugins (plugins);
+  g_autoptr (AiopoolLauncher) launcher = work->plugin != NULL
+                                           ? aiopool_launcher_new_for_plugins (plugins)
+                                           : aiopool_launcher_new_for_python (NULL);
 
   return aiopool_pool_new_with_launcher (work->options->n_workers, launcher);
 }

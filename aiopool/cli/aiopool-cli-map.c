@@ -9,7 +9,7 @@
 #include "aiopool/cli/aiopool-cli-feeder-private.h"
 #include "aiopool/cli/aiopool-cli-json-private.h"
 
-/* aiopool map: a function of a plug-in, called with each item. */
+/* aiopool map: a function of a plug-in or of a Python module, called with each item. */
 
 #define N_PER_WORKER 64
 #define N_HELD 1024
@@ -18,8 +18,8 @@ static const char help[] =
   "Usage: aiopool map [OPTION...] FUNCTION [ITEM...]\n"
   "\n"
   "Calls a function with each item, in worker processes. FUNCTION is PLUGIN.so:NAME,\n"
-  "or a NAME of the stock plug-in: echo, sha256, sha1, md5, sleep, command. Without\n"
-  "ITEM, every line of standard input is an item.\n"
+  "or MODULE:NAME of Python, or a NAME of the stock plug-in: echo, sha256, sha1, md5,\n"
+  "sleep, command. Without ITEM, every line of standard input is an item.\n"
   "\n"
   "  -j, --jobs=N        Number of workers (default: number of processors)\n"
   "  -u, --unordered     Print results as they come, not in the order of the items\n"
@@ -37,7 +37,7 @@ static const char letters[] = { 'j', 'u', CLI_OPTION_JSON, '0', CLI_OPTION_TIMEO
 typedef struct
 {
   CliOptions options;
-  char      *plugin;    /* (owned) path */
+  char      *plugin;    /* (owned) (nullable) path; NULL for Python */
   char      *function;  /* (owned) */
 } Map;
 
@@ -60,6 +60,12 @@ make_task (const CliItem *item,
 
   if (g_utf8_validate_len (item->bytes, item->length, NULL))
     return aiopool_task_new (map->function, g_variant_new ("(s)", item->bytes));
+
+  if (map->plugin == NULL) /* no string of C, no NUL at its end */
+    return aiopool_task_new (map->function,
+                             g_variant_new ("(@ay)", g_variant_new_fixed_array (
+                                                       G_VARIANT_TYPE_BYTE, item->bytes,
+                                                       item->length, 1)));
 
   return aiopool_task_new (map->function, g_variant_new ("(^ay)", item->bytes));
 }
@@ -242,6 +248,15 @@ print_json (CliOutput     *output,
 
 /* --- the command ------------------------------------------------------------------------------ */
 
+/* What looks like no file and is none. */
+static gboolean
+is_python (const char *module,
+           const char *path)
+{
+  return strchr (module, '/') == NULL && !g_str_has_suffix (module, ".so") &&
+         !g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
 static gboolean
 parse_function (Map        *map,
                 const char *text,
@@ -254,13 +269,20 @@ parse_function (Map        *map,
       !g_utf8_validate (colon != NULL ? colon : text, -1, NULL))
     {
       g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                           "map needs a function: PLUGIN.so:NAME, or a NAME of the stock plug-in");
+                           "map needs a function: PLUGIN.so:NAME, MODULE:NAME of Python, or a NAME "
+                           "of the stock plug-in");
       return FALSE;
     }
 
   plugin = colon != NULL ? g_strndup (text, colon - text) : NULL;
   map->plugin = plugin != NULL ? cli_dup_plugin_path (plugin)
                                : g_build_filename (cli_get_plugin_dir (), "stock.so", NULL);
+  if (plugin != NULL && is_python (plugin, map->plugin))
+    {
+      g_clear_pointer (&map->plugin, g_free);
+      map->function = g_strdup (text);
+      return TRUE;
+    }
   map->function = g_strdup (colon != NULL ? colon + 1 : text);
   return cli_check_plugin (map->plugin, error);
 }

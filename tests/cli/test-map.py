@@ -157,6 +157,29 @@ class Json(CliTest):
         self.assertLess(found["seconds"], 20)
 
 
+@unittest.skipUnless("AIOPOOL_PYTHON_DIR" in os.environ, "this build has no Python package")
+class Python(CliTest):
+    def test_a_function_of_a_module_is_called(self):
+        self.assertEqual(self.lines("map", "base64:b64encode", b"\xff", b"\xfe\xff"),
+                         [b"/w==", b"/v8="])
+        self.assertEqual(self.lines("map", "json:loads", "[1, 2]", "null", '"text"'),
+                         [b"[1, 2]", b"nothing", b"text"])
+
+    def test_results_are_json_where_that_is_wanted(self):
+        found = [json.loads(line) for line in self.lines("map", "--json", "json:loads",
+                                                         '{"a": [1, null, "b"]}', "7")]
+        self.assertEqual([line["result"] for line in found], [{"a": [1, None, "b"]}, 7])
+
+    def test_an_exception_fails_the_item(self):
+        done = self.cli("map", "builtins:int", "1", "x", "3")
+        self.assertEqual((done.returncode, done.stdout), (1, b"1\n3\n"))
+        self.assertIn(b"ValueError", done.stderr)
+
+    def test_what_is_not_there_is_said_once(self):
+        for name, part in (("no_such:f", "no_such"), ("json:no_such", "no_such")):
+            self.assertIn(part, self.complaint(2, "map", name, *"abcdefgh"))
+
+
 class Wrong(CliTest):
     def test_usage(self):
         for words in [[], ["nothing"], ["map"], ["map", ""], ["map", ":x", "a"], ["map", "x:", "a"],
