@@ -10,6 +10,7 @@ typedef struct
 {
   guint64 n_done;     /* failed ones too */
   guint64 n_failed;
+  guint64 n_retried;  /* tries that failed and were not the last of their item */
   guint64 n_total;    /* 0: not known yet */
   double  elapsed;    /* seconds */
 } CliProgress;
@@ -24,6 +25,7 @@ void     cli_bar_start      (gboolean           is_wanted);
 gboolean cli_bar_is_started (void);
 void     cli_bar_update     (guint64            n_done,
                              guint64            n_failed,
+                             guint64            n_retried,
                              guint64            n_total);
 void     cli_bar_stop       (void);
 

@@ -10,7 +10,7 @@
 
 /* The progress bar.
  *
- *   [#########-----------]  1234/5678  21%  456/s  0:09 left  2 failed
+ *   [#########-----------]  1234/5678  21%  456/s  0:09 left  2 failed  3 retried
  *
  * A timer draws it ten times a second at most, and only when a figure has changed; whoever writes
  * to the terminal erases it first and says afterwards whether the line is ended, for the bar must
@@ -94,6 +94,8 @@ format_figures (const CliProgress *progress)
   append_time (line, progress, rate);
   if (progress->n_failed > 0)
     g_string_append_printf (line, "  %" G_GUINT64_FORMAT " failed", progress->n_failed);
+  if (progress->n_retried > 0)
+    g_string_append_printf (line, "  %" G_GUINT64_FORMAT " retried", progress->n_retried);
   return g_string_free (line, FALSE);
 }
 
@@ -201,10 +203,12 @@ cli_bar_start (gboolean is_wanted)
 void
 cli_bar_update (guint64 n_done,
                 guint64 n_failed,
+                guint64 n_retried,
                 guint64 n_total)
 {
   bar.progress.n_done = n_done;
   bar.progress.n_failed = n_failed;
+  bar.progress.n_retried = n_retried;
   bar.progress.n_total = n_total;
 }
 

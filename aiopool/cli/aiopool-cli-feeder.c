@@ -8,71 +8,48 @@
 
 #include "aiopool/cli/aiopool-cli-bar-private.h"
 #include "aiopool/cli/aiopool-cli-signals-private.h"
+#include "aiopool/cli/aiopool-cli-sink-private.h"
 
 /* Feeds items to a pool and prints what comes back.
  *
  * Memory is bounded: an item is taken only when there is room among the submitted and, in ordered
- * printing, among those that wait for an earlier one. Each job is in one place: in "jobs", in the
- * order of the items, from its item being taken until it is printed.
+ * printing, among those that wait for an earlier one. Each job is the sink's from its item being
+ * taken until it is printed:
+ *
+ *   new -> submitted -> ended -> printed
+ *      \-> waiting <-/     one that failed is tried again; or the pool had no room
+ *
+ * A try that ends is judged once, in end_try(), which knows nothing of futures; what ended for good
+ * goes to the sink, to be counted, logged and printed.
  *
  * FEEDING -> the items have ended and everything is printed -> the loop quits
- *         -> stop(): the pool is of no use, or nobody reads the output -> the loop quits */
+ *         -> halt(), soon: nothing more is started; what runs ends and is printed -> the loop quits
+ *         -> halt(), now: what has ended is printed -> stop()
+ *         -> stop(): the pool is of no use, or nobody reads the output -> the loop quits
+ *
+ * The library's own retries are not used: they know of crashes only, and each of its tries would
+ * count as one here. */
 
 #define STOP_GRACE_SECONDS 0.2
 
-typedef struct _Feeder Feeder;
-
 typedef struct
 {
-  Feeder        *feeder;   /* (unowned: it outlives its jobs) */
-  CliItem       *item;     /* (owned) */
-  AiopoolFuture *future;   /* (owned) (nullable) NULL if it was not submitted */
-  GError        *error;    /* (owned) (nullable) why it was not */
-  gboolean       is_done;  /* its done callback was here, or there is no future */
-  GList          link;     /* in jobs */
-} Job;
-
-struct _Feeder
-{
-  const CliWork *work;       /* (unowned: the caller's) */
-  AiopoolPool   *pool;       /* (owned) */
-  CliOutput     *output;     /* (owned) */
-  GMainLoop     *loop;       /* (owned) */
-  GQueue         jobs;       /* (owned) of Job */
-  CliItem       *kept_item;  /* (owned) (nullable) the pool had no room for it */
-  guint          n_submitted;
-  guint64        n_done;
-  guint64        n_failed;
-  gboolean       is_stopped;
-  CliExit        status;     /* only stop() writes it */
-};
+  const CliWork    *work;       /* (unowned: the caller's) */
+  const CliOptions *options;    /* (unowned: the work's) */
+  AiopoolPool      *pool;       /* (owned) */
+  CliSink           sink;       /* (owned) */
+  GMainLoop        *loop;       /* (owned) */
+  GQueue            waiting;    /* of CliJob: to be submitted, again or for the first time */
+  gboolean          is_full;    /* the pool has no room until a task ends */
+  guint             n_submitted;
+  gint64            next_start_us;
+  guint             delay_id;
+  gboolean          is_halting; /* only halt() writes it */
+  gboolean          is_stopped;
+  CliExit           status;     /* only stop() writes it */
+} Feeder;
 
 static void feed (Feeder *self);
-
-/* --- jobs ------------------------------------------------------------------------------------- */
-
-static Job *
-new_job (Feeder  *self,
-         CliItem *item)
-{
-  Job *job = g_new0 (Job, 1);
-
-  job->feeder = self;
-  job->item = item;
-  job->link.data = job;
-  return job;
-}
-
-static void
-free_job (gpointer data)
-{
-  Job *job = data;
-
-  cli_item_free (job->item);
-  g_clear_object (&job->future);
-  g_clear_error (&job->error);
-  g_free (job);
-}
 
 /* --- stopping --------------------------------------------------------------------------------- */
 
@@ -96,7 +73,7 @@ stop_with_error (Feeder       *self,
   if (self->is_stopped)
     return;
 
-  cli_output_flush (self->output);
+  cli_output_flush (self->sink.output);
   cli_print_error ("%s", error->message);
   stop (self, status);
 }
@@ -106,7 +83,7 @@ static void
 on_output_broken (gpointer user_data)
 {
   Feeder *self = user_data;
-  int error_number = cli_output_get_errno (self->output);
+  int error_number = cli_output_get_errno (self->sink.output);
 
   if (error_number != EPIPE && !self->is_stopped)
     cli_print_error ("cannot write: %s", g_strerror (error_number));
@@ -120,7 +97,7 @@ stop_if_hopeless (Feeder       *self,
                   const GError *error)
 {
   if (g_error_matches (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_UNKNOWN_FUNCTION))
-    stop_with_error (self, CLI_EXIT_USAGE, error);
+    stop_with_error (self, self->work->usage_status, error);
   else if (error->domain == AIOPOOL_POOL_ERROR)
     stop_with_error (self, CLI_EXIT_TROUBLE, error);
   else
@@ -129,63 +106,129 @@ stop_if_hopeless (Feeder       *self,
   return TRUE;
 }
 
-/* --- printing --------------------------------------------------------------------------------- */
+/* --- halting ---------------------------------------------------------------------------------- */
+
+/* Standard output tells by itself when it takes no more. */
+static void
+check_log (Feeder *self)
+{
+  if (self->sink.log_error != NULL)
+    stop_with_error (self, CLI_EXIT_TROUBLE, self->sink.log_error);
+}
 
 static void
-print_job (Feeder *self,
-           Job    *job)
+give_to_sink (Feeder *self,
+              CliJob *job)
 {
-  g_autoptr (GVariant) result = NULL;
-  g_autoptr (GError) error = NULL;
+  cli_sink_end (&self->sink, job);
+  check_log (self);
+}
 
-  if (job->future != NULL)
-    result = aiopool_future_get_result (job->future, &error);
-  else
-    error = g_error_copy (job->error);
+/* Those that failed have done so for good now; the others never were. */
+static void
+end_waiting (Feeder *self)
+{
+  CliJob *job = NULL;
 
-  if (error != NULL && stop_if_hopeless (self, error))
+  while (!self->is_stopped && (job = g_queue_peek_head (&self->waiting)) != NULL)
+    {
+      g_queue_unlink (&self->waiting, &job->waiting_link);
+      if (job->end.n_tries > 0)
+        give_to_sink (self, job);
+      else
+        cli_sink_drop (&self->sink, job);
+    }
+}
+
+static void
+withdraw_pending (Feeder *self)
+{
+  GList *link = NULL;
+
+  for (link = self->sink.jobs.head; link != NULL; link = link->next)
+    {
+      CliJob *job = link->data;
+
+      if (!job->is_ended && job->future != NULL &&
+          aiopool_future_cancel (job->future, AIOPOOL_CANCEL_PENDING))
+        job->is_withdrawn = TRUE;
+    }
+}
+
+static void
+halt (Feeder *self)
+{
+  self->is_halting = TRUE;
+  end_waiting (self);
+  if (self->options->halt.when == CLI_HALT_SOON)
+    {
+      withdraw_pending (self);
+      return;
+    }
+
+  cli_sink_print_all (&self->sink);
+  check_log (self);
+  stop (self, CLI_EXIT_OK);
+}
+
+/* --- the end of a try ------------------------------------------------------------------------- */
+
+static void
+end_job (Feeder *self,
+         CliJob *job)
+{
+  give_to_sink (self, job);
+  if (!self->is_stopped && !self->is_halting &&
+      cli_halt_is_due (&self->options->halt, self->sink.n_done, self->sink.n_failed,
+                       self->sink.n_total))
+    halt (self);
+}
+
+static gboolean
+is_to_be_retried (Feeder *self,
+                  CliJob *job)
+{
+  return !self->is_halting && job->end.n_tries > 0 && !cli_outcome_is_ok (&job->end.outcome) &&
+         (self->options->n_tries == 0 || job->end.n_tries < self->options->n_tries);
+}
+
+/* Result or error are in place. */
+static void
+end_try (Feeder *self,
+         CliJob *job)
+{
+  if (job->end.error != NULL && stop_if_hopeless (self, job->end.error))
     return;
 
-  self->n_done++;
-  if (!self->work->print (self->output, job->item, job->future, result, error,
-                          self->work->user_data))
-    self->n_failed++;
-  cli_bar_update (self->n_done, self->n_failed, cli_items_get_total (self->work->items));
+  self->work->judge (&job->end, self->work->user_data);
+  if (!is_to_be_retried (self, job))
+    {
+      end_job (self, job);
+      return;
+    }
+
+  cli_sink_count_retry (&self->sink);
+  g_queue_push_tail_link (&self->waiting, &job->waiting_link);
 }
 
 static void
-take_and_print (Feeder *self,
-                Job    *job)
+take_times (CliEnd        *end,
+            AiopoolFuture *future)
 {
-  g_queue_unlink (&self->jobs, &job->link);
-  print_job (self, job);
-  free_job (job);
-}
+  double age = g_get_monotonic_time () / (double) G_TIME_SPAN_SECOND -
+               aiopool_future_get_started_at (future);
 
-static void
-print_ready (Feeder *self)
-{
-  Job *job = NULL;
-
-  while (!self->is_stopped && (job = g_queue_peek_head (&self->jobs)) != NULL && job->is_done)
-    take_and_print (self, job);
-}
-
-static void
-finish_job (Feeder *self,
-            Job    *job)
-{
-  if (self->work->is_ordered)
-    print_ready (self);
-  else
-    take_and_print (self, job);
+  end->outcome.run_time = MAX (aiopool_future_get_run_time (future), 0);
+  if (aiopool_future_get_started_at (future) <= 0)
+    age = 0;
+  end->outcome.started_at = g_get_real_time () / (double) G_TIME_SPAN_SECOND - age;
 }
 
 static void
 on_future_done (AiopoolFuture *future,
                 gpointer       user_data)
 {
-  Job *job = user_data;
+  CliJob *job = user_data;
   Feeder *self = job->feeder;
 
   cli_signals_check ();
@@ -193,99 +236,192 @@ on_future_done (AiopoolFuture *future,
     return;
 
   self->n_submitted--;
-  job->is_done = TRUE;
-  finish_job (self, job); /* the job may be gone now */
+  self->is_full = FALSE;
+  if (job->is_withdrawn)
+    {
+      cli_sink_drop (&self->sink, job);
+      cli_sink_print_ready (&self->sink);
+      check_log (self);
+    }
+  else
+    {
+      job->end.result = aiopool_future_get_result (future, &job->end.error);
+      take_times (&job->end, future);
+      end_try (self, job);
+    }
+
   if (!self->is_stopped)
     feed (self);
 }
 
 /* --- feeding ---------------------------------------------------------------------------------- */
 
+/* With a delay nothing is submitted ahead: to submit is to start. */
 static gboolean
 has_room (Feeder *self)
 {
-  guint n_workers = self->work->options->n_workers;
+  guint n_workers = self->options->n_workers;
   guint n_submitted_max = MIN (self->work->n_per_worker * n_workers + 2, 8192);
 
+  if (self->options->delay > 0)
+    n_submitted_max = n_workers;
+
   return self->n_submitted < n_submitted_max &&
-         self->jobs.length < n_submitted_max + self->work->n_held;
+         (self->waiting.length > 0 ||
+          self->sink.jobs.length < n_submitted_max + self->work->n_held);
+}
+
+static gboolean
+on_delay_over (gpointer user_data)
+{
+  Feeder *self = user_data;
+
+  self->delay_id = 0;
+  feed (self);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+may_start (Feeder *self)
+{
+  gint64 left_us = self->next_start_us - g_get_monotonic_time ();
+
+  if (self->is_stopped || self->is_halting || self->is_full || !has_room (self))
+    return FALSE;
+
+  if (self->options->delay <= 0 || left_us <= 0)
+    return TRUE;
+
+  if (self->delay_id == 0)
+    self->delay_id = g_timeout_add ((guint) MIN (left_us / 1000 + 1, G_MAXINT), on_delay_over,
+                                    self);
+  return FALSE;
 }
 
 static void
-refuse_item (Feeder  *self,
-             CliItem *item,
-             GError  *error)
+refuse_job (Feeder *self,
+            CliJob *job,
+            GError *error)
 {
-  Job *job = new_job (self, item);
-
-  job->error = error;
-  job->is_done = TRUE;
-  g_queue_push_tail_link (&self->jobs, &job->link);
-  finish_job (self, job);
+  job->end.error = error;
+  job->end.n_tries = 0;
+  job->end.outcome.started_at = g_get_real_time () / (double) G_TIME_SPAN_SECOND;
+  job->end.outcome.run_time = 0;
+  end_try (self, job);
 }
 
-/* No room in the pool: the item waits for the next end of a task. */
+/* No room in the pool: the job waits for the next end of a task. */
 static gboolean
-keep_item (Feeder       *self,
-           CliItem      *item,
-           const GError *error)
+keep_job (Feeder       *self,
+          CliJob       *job,
+          const GError *error)
 {
   if (!g_error_matches (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FULL) ||
       self->n_submitted == 0)
     return FALSE;
 
-  self->kept_item = item;
+  self->is_full = TRUE;
+  g_queue_push_head_link (&self->waiting, &job->waiting_link);
   return TRUE;
 }
 
 static void
-submit_item (Feeder  *self,
-             CliItem *item)
+submit_job (Feeder *self,
+            CliJob *job)
 {
-  g_autoptr (AiopoolTask) task = self->work->make_task (item, self->work->user_data);
+  g_autoptr (AiopoolTask) task = self->work->make_task (job->item, self->work->user_data);
   g_autoptr (AiopoolFuture) future = NULL;
   g_autoptr (GError) error = NULL;
-  Job *job = NULL;
 
-  if (self->work->options->timeout > 0)
-    aiopool_task_set_timeout (task, self->work->options->timeout);
+  if (self->options->timeout > 0)
+    aiopool_task_set_timeout (task, self->options->timeout);
 
   future = aiopool_executor_submit (AIOPOOL_EXECUTOR (self->pool), task, NULL, &error);
+  if (future == NULL && keep_job (self, job, error))
+    return;
+
+  cli_end_clear (&job->end);
   if (future == NULL)
     {
-      if (!keep_item (self, item, error))
-        refuse_item (self, item, g_steal_pointer (&error));
+      refuse_job (self, job, g_steal_pointer (&error));
       return;
     }
 
-  job = new_job (self, item);
-  job->future = g_steal_pointer (&future);
-  g_queue_push_tail_link (&self->jobs, &job->link);
+  g_set_object (&job->future, future);
+  job->end.n_tries++;
   self->n_submitted++;
-  aiopool_future_add_done_callback (job->future, on_future_done, job, NULL);
+  self->next_start_us = g_get_monotonic_time () +
+                        (gint64) (self->options->delay * G_TIME_SPAN_SECOND);
+  aiopool_future_add_done_callback (future, on_future_done, job, NULL);
 }
 
-static CliItem *
-take_item (Feeder *self)
+static void
+print_dry (Feeder  *self,
+           CliItem *item)
 {
-  g_autoptr (GError) error = NULL;
-  CliItem *item = NULL;
+  g_autofree char *command = self->work->describe (item, self->work->user_data);
 
-  item = cli_items_next (self->work->items, &error);
-  if (error != NULL)
-    stop_with_error (self, CLI_EXIT_TROUBLE, error);
-  return item;
+  cli_output_write_line (self->sink.output, command);
+  cli_item_free (item);
 }
 
 static void
 feed_item (Feeder  *self,
            CliItem *item)
 {
-  if (!cli_item_has_nul (item))
-    submit_item (self, item);
+  if (self->options->is_dry_run)
+    print_dry (self, item);
+  else if (!cli_item_has_nul (item))
+    submit_job (self, cli_sink_add (&self->sink, item, self));
   else
-    refuse_item (self, item, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                                                  "the item has a NUL byte inside"));
+    refuse_job (self, cli_sink_add (&self->sink, item, self),
+                g_error_new_literal (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                                     "the item has a NUL byte inside"));
+}
+
+/* The next item that is not done. */
+static CliItem *
+take_item (Feeder *self)
+{
+  g_autoptr (GError) error = NULL;
+  CliItem *item = NULL;
+
+  while ((item = cli_items_next (self->work->items, &error)) != NULL)
+    {
+      if (!cli_sink_is_item_done (&self->sink, item, &error) && error == NULL)
+        return item;
+
+      g_clear_pointer (&item, cli_item_free);
+      if (error == NULL)
+        continue;
+
+      stop_with_error (self, self->work->usage_status, error);
+      return NULL;
+    }
+
+  if (error != NULL)
+    stop_with_error (self, CLI_EXIT_TROUBLE, error);
+  return NULL;
+}
+
+/* FALSE: there is nothing to start now. */
+static gboolean
+start_next (Feeder *self)
+{
+  CliJob *job = g_queue_peek_head (&self->waiting);
+  CliItem *item = NULL;
+
+  if (job != NULL)
+    {
+      g_queue_unlink (&self->waiting, &job->waiting_link);
+      submit_job (self, job);
+      return TRUE;
+    }
+
+  item = take_item (self);
+  if (item != NULL)
+    feed_item (self, item);
+  return item != NULL;
 }
 
 static gboolean
@@ -299,22 +435,16 @@ on_items (gpointer user_data)
 static void
 feed (Feeder *self)
 {
-  CliItem *item = NULL;
+  while (may_start (self) && start_next (self))
+    ;
 
-  if (self->kept_item != NULL)
-    feed_item (self, g_steal_pointer (&self->kept_item));
-
-  while (!self->is_stopped && self->kept_item == NULL && has_room (self) &&
-         (item = take_item (self)) != NULL)
-    feed_item (self, item);
-
-  if (self->is_stopped || self->kept_item != NULL || !has_room (self))
+  if (self->is_stopped)
     return;
 
-  if (!cli_items_is_ended (self->work->items))
-    cli_items_wait (self->work->items, on_items, self);
-  else if (self->jobs.length == 0)
+  if (self->sink.jobs.length == 0 && (self->is_halting || cli_items_is_ended (self->work->items)))
     g_main_loop_quit (self->loop);
+  else if (may_start (self) && !cli_items_is_ended (self->work->items))
+    cli_items_wait (self->work->items, on_items, self);
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
@@ -335,13 +465,15 @@ init_feeder (Feeder        *self,
              const CliWork *work)
 {
   self->work = work;
+  self->options = work->options;
   self->pool = new_pool (work);
   self->loop = g_main_loop_new (NULL, FALSE);
-  self->output = cli_output_new (on_output_broken, self);
-  g_queue_init (&self->jobs);
+  g_queue_init (&self->waiting);
+  if (work->options->halt.is_percent)
+    cli_items_read_ahead (work->items);
   cli_signals_set_pool (self->pool);
   cli_bar_start (work->options->with_bar);
-  cli_bar_update (0, 0, cli_items_get_total (work->items));
+  cli_sink_start (&self->sink, on_output_broken, self);
 }
 
 static void
@@ -361,16 +493,8 @@ close_pool (Feeder *self)
 static void
 clear_feeder (Feeder *self)
 {
-  Job *job = NULL;
-
-  while ((job = g_queue_peek_head (&self->jobs)) != NULL)
-    {
-      g_queue_unlink (&self->jobs, &job->link);
-      free_job (job);
-    }
-
-  g_clear_pointer (&self->kept_item, cli_item_free);
-  g_clear_pointer (&self->output, cli_output_free);
+  g_clear_handle_id (&self->delay_id, g_source_remove);
+  cli_sink_clear (&self->sink);
   g_clear_pointer (&self->loop, g_main_loop_unref);
   cli_signals_set_pool (NULL);
   g_clear_object (&self->pool);
@@ -383,20 +507,35 @@ on_start (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+/* Successes that were asked for make up for failures on the way. */
+static guint64
+get_n_failed (Feeder *self)
+{
+  return self->is_halting && self->options->halt.why == CLI_HALT_SUCCESS ? 0 : self->sink.n_failed;
+}
+
 CliExit
 cli_feeder_run (const CliWork *work,
                 guint64       *n_failed)
 {
   Feeder self = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  *n_failed = 0;
+  if (!cli_sink_open (&self.sink, work, &error))
+    {
+      cli_print_error ("%s", error->message);
+      return CLI_EXIT_TROUBLE;
+    }
 
   init_feeder (&self, work);
   g_idle_add_full (G_PRIORITY_DEFAULT, on_start, &self, NULL); /* stop() needs a running loop */
   g_main_loop_run (self.loop);
 
-  cli_output_flush (self.output); /* may stop it, too */
+  cli_output_flush (self.sink.output); /* may stop it, too */
   cli_bar_stop ();
   close_pool (&self);
-  *n_failed = self.n_failed;
+  *n_failed = get_n_failed (&self);
   clear_feeder (&self);
   return self.status;
 }

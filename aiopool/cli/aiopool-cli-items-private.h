@@ -17,12 +17,18 @@ void     cli_item_free     (CliItem *item);
 /* Whether it can be passed as an argument: no NUL byte inside. */
 gboolean cli_item_has_nul  (const CliItem *item);
 
+/* Its bytes without NUL: "\\000" stands for it. For what is shown only. */
+char    *cli_item_dup_text (const CliItem *item);
+
 typedef struct _CliItems CliItems;
 
 CliItems *cli_items_new_for_words (char       **words);
 CliItems *cli_items_new_for_fd    (int          fd,
                                    char         separator);
 void      cli_items_free          (CliItems    *self);
+
+/* Has everything read before the first item is given, so that get_total() knows. */
+void      cli_items_read_ahead    (CliItems    *self);
 
 /* The next item; NULL without error if there is none now: see is_ended() and wait(). */
 CliItem  *cli_items_next          (CliItems    *self,

@@ -14,10 +14,12 @@
  *
  * The descriptor is read only while someone waits for an item, one read() for each time that poll
  * says so, and never switched to non-blocking: it is shared with whoever started the program. So
- * no more than one block beyond the items taken is ever in memory. */
+ * no more than one block beyond the items taken is ever in memory, unless someone has to know at
+ * the start how many there are. */
 
 #define BLOCK_SIZE (64 * 1024)
 #define MAX_ITEM_SIZE (16 * 1024 * 1024)
+#define MAX_READ_AHEAD (1024 * 1024 * 1024)
 
 struct _CliItems
 {
@@ -31,6 +33,8 @@ struct _CliItems
   gboolean     is_eof;
   int          read_errno;
   guint64      n_taken;
+  gboolean     is_ahead;   /* everything is read before the first item is given */
+  guint64      n_ahead;    /* 0, or how many items there are, counted when everything was read */
   guint        watch_id;
   GSourceFunc  callback;   /* of wait() */
   gpointer     user_data;
@@ -47,6 +51,22 @@ gboolean
 cli_item_has_nul (const CliItem *item)
 {
   return strlen (item->bytes) != item->length;
+}
+
+char *
+cli_item_dup_text (const CliItem *item)
+{
+  GString *text = g_string_new_len (item->bytes, (gssize) item->length);
+  gsize i = 0;
+
+  for (i = 0; i < text->len; i++)
+    if (text->str[i] == '\0')
+      {
+        g_string_erase (text, (gssize) i, 1);
+        g_string_insert (text, (gssize) i, "\\000");
+      }
+
+  return g_string_free (text, FALSE);
 }
 
 static CliItem *
@@ -98,6 +118,12 @@ cli_items_free (CliItems *self)
   g_free (self);
 }
 
+void
+cli_items_read_ahead (CliItems *self)
+{
+  self->is_ahead = self->fd >= 0;
+}
+
 /* --- the descriptor --------------------------------------------------------------------------- */
 
 static void
@@ -109,6 +135,21 @@ drop_taken (CliItems *self)
   g_byte_array_remove_range (self->buffer, 0, (guint) self->start);
   self->searched -= self->start;
   self->start = 0;
+}
+
+/* All of them, for none has been taken. */
+static guint64
+count_items (CliItems *self)
+{
+  guint64 n_items = 0;
+  guint i = 0;
+
+  for (i = 0; i < self->buffer->len; i++)
+    n_items += (char) self->buffer->data[i] == self->separator;
+
+  if (i > 0 && (char) self->buffer->data[i - 1] != self->separator)
+    n_items++;
+  return n_items;
 }
 
 static gboolean
@@ -134,6 +175,8 @@ on_readable (int          fd,
     }
 
   self->is_eof = length <= 0;
+  if (self->is_eof && self->is_ahead)
+    self->n_ahead = count_items (self);
   self->watch_id = 0;
   self->callback (self->user_data);
   return G_SOURCE_REMOVE;
@@ -153,15 +196,31 @@ cli_items_wait (CliItems   *self,
                                     on_readable, self);
 }
 
+/* NULL without error: it is not too much yet. */
+static CliItem *
+refuse_too_much (CliItems *self,
+                 GError  **error)
+{
+  if (self->buffer->len > MAX_READ_AHEAD)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
+                 "standard input is longer than %d bytes: too long to count its items first",
+                 MAX_READ_AHEAD);
+  return NULL;
+}
+
 static CliItem *
 next_from_fd (CliItems *self,
               GError  **error)
 {
-  const char *data = (const char *) self->buffer->data;
+  const char *data = NULL;
   gsize end = self->buffer->len;
   const char *found = NULL;
   CliItem *item = NULL;
 
+  if (self->is_ahead && !self->is_eof)
+    return refuse_too_much (self, error);
+
+  data = (const char *) self->buffer->data;
   if (self->searched < end)
     found = memchr (data + self->searched, self->separator, end - self->searched);
 
@@ -226,6 +285,9 @@ cli_items_get_total (CliItems *self)
 {
   if (self->fd < 0)
     return self->n_words;
+
+  if (self->n_ahead > 0)
+    return self->n_ahead;
 
   return cli_items_is_ended (self) ? self->n_taken : 0;
 }

@@ -4,10 +4,12 @@
 
 #include "aiopool/cli/aiopool-cli-private.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "aiopool/cli/aiopool-cli-feeder-private.h"
 #include "aiopool/cli/aiopool-cli-json-private.h"
+#include "aiopool/cli/aiopool-cli-words-private.h"
 
 /* aiopool map: a function of a plug-in or of a Python module, called with each item. */
 
@@ -26,17 +28,26 @@ static const char help[] =
   "      --json          Print one JSON object a line, for failed items too\n"
   "  -0, --null          Items of standard input end with NUL, not with a newline\n"
   "      --timeout=S     Longest time in seconds for one item, from its start\n"
+  "      --retries=N     Try an item that fails up to N times in all; 0: no limit\n"
+  "      --delay=S       Wait S seconds between two starts\n"
+  "      --halt=WHEN,WHY=N\n"
+  "                      Stop early: soon or now, fail, success or done, N or N%\n"
+  "      --joblog=FILE   Write a line to FILE for every item that has ended\n"
+  "      --resume        Skip the items that the job log has\n"
+  "      --resume-failed Skip those that it has as done well\n"
+  "      --dry-run       Print what would be run, and run nothing\n"
   "      --bar           Show progress, if standard error is a terminal\n"
   "  -h, --help          Print this\n"
   "\n"
-  "Exit status: 0; 1 if an item failed; 2 wrong usage; 125 other trouble.\n";
+  "Exit status: 0; 1 if an item failed, unless --halt ended it for success; 2 wrong\n"
+  "usage; 125 other trouble.\n";
 
-static const char letters[] = { 'j', 'u', CLI_OPTION_JSON, '0', CLI_OPTION_TIMEOUT, CLI_OPTION_BAR,
-                                'h', '\0' };
+static const char letters[] = { CLI_OPTIONS_OF_ITEMS, 'u', CLI_OPTION_JSON, '\0' };
 
 typedef struct
 {
   CliOptions options;
+  const char *name;     /* (unowned: main's argv) plug-in and function, as given */
   char      *plugin;    /* (owned) (nullable) path; NULL for Python */
   char      *function;  /* (owned) */
 } Map;
@@ -68,6 +79,36 @@ make_task (const CliItem *item,
                                                        item->length, 1)));
 
   return aiopool_task_new (map->function, g_variant_new ("(^ay)", item->bytes));
+}
+
+static char *
+describe (const CliItem *item,
+          gpointer       user_data)
+{
+  const Map *map = user_data;
+  GString *line = g_string_new (NULL);
+
+  cli_append_quoted (line, map->name, strlen (map->name));
+  g_string_append_c (line, ' ');
+  cli_append_quoted (line, item->bytes, item->length);
+  return g_string_free (line, FALSE);
+}
+
+static void
+judge (CliEnd  *end,
+       gpointer user_data)
+{
+  CliOutcome *outcome = &end->outcome;
+
+  outcome->n_bytes = end->result != NULL ? g_variant_get_size (end->result) : 0;
+  outcome->signal_number = 0;
+  if (end->error == NULL)
+    outcome->exit_value = 0;
+  else if (g_error_matches (end->error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_TIMED_OUT) ||
+           g_error_matches (end->error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED))
+    outcome->exit_value = -1;
+  else
+    outcome->exit_value = 1;
 }
 
 /* --- lines of text ---------------------------------------------------------------------------- */
@@ -154,26 +195,16 @@ print_result (CliOutput *output,
     }
 }
 
-static gboolean
+static void
 print_text (CliOutput     *output,
             const CliItem *item,
-            AiopoolFuture *future,
-            GVariant      *result,
-            const GError  *error,
+            const CliEnd  *end,
             gpointer       user_data)
 {
-  g_autofree char *shown = NULL;
-
-  if (error == NULL)
-    {
-      print_result (output, result);
-      return TRUE;
-    }
-
-  shown = cli_dup_shown (item->bytes, item->length);
-  cli_output_flush (output);
-  cli_print_error ("item '%s': %s", shown, error->message);
-  return FALSE;
+  if (end->error == NULL)
+    print_result (output, end->result);
+  else
+    cli_output_write_failure (output, item, end->n_tries, end->error->message);
 }
 
 /* --- lines of JSON ---------------------------------------------------------------------------- */
@@ -212,38 +243,39 @@ append_error (GString      *json,
 }
 
 static void
-append_seconds (GString       *json,
-                AiopoolFuture *future)
+append_times (GString      *json,
+              const CliEnd *end)
 {
-  double seconds = future != NULL ? aiopool_future_get_run_time (future) : 0;
   char text[64];
 
   append_member (json, "seconds");
-  g_string_append (json, g_ascii_formatd (text, sizeof text, "%.6f", MAX (seconds, 0)));
+  g_string_append (json, g_ascii_formatd (text, sizeof text, "%.6f", end->outcome.run_time));
+  if (end->n_tries <= 1)
+    return;
+
+  append_member (json, "tries");
+  g_string_append_printf (json, "%u", end->n_tries);
 }
 
-static gboolean
+static void
 print_json (CliOutput     *output,
             const CliItem *item,
-            AiopoolFuture *future,
-            GVariant      *result,
-            const GError  *error,
+            const CliEnd  *end,
             gpointer       user_data)
 {
   g_autoptr (GString) json = g_string_new ("{");
 
   append_item (json, item);
-  if (error != NULL)
-    append_error (json, error);
+  if (end->error != NULL)
+    append_error (json, end->error);
   else
     {
       append_member (json, "result");
-      cli_json_append_variant (json, result);
+      cli_json_append_variant (json, end->result);
     }
-  append_seconds (json, future);
+  append_times (json, end);
   g_string_append_c (json, '}');
   cli_output_write_line (output, json->str);
-  return error == NULL;
 }
 
 /* --- the command ------------------------------------------------------------------------------ */
@@ -274,6 +306,7 @@ parse_function (Map        *map,
       return FALSE;
     }
 
+  map->name = text;
   plugin = colon != NULL ? g_strndup (text, colon - text) : NULL;
   map->plugin = plugin != NULL ? cli_dup_plugin_path (plugin)
                                : g_build_filename (cli_get_plugin_dir (), "stock.so", NULL);
@@ -297,10 +330,14 @@ run_map (Map   *map,
   CliWork work = {
     .options = &map->options,
     .plugin = map->plugin,
+    .usage_status = CLI_EXIT_USAGE,
+    .logs_as_printed = TRUE,
     .is_ordered = !map->options.is_unordered,
     .n_per_worker = N_PER_WORKER,
     .n_held = N_HELD,
     .make_task = make_task,
+    .describe = describe,
+    .judge = judge,
     .print = map->options.is_json ? print_json : print_text,
     .user_data = map,
   };

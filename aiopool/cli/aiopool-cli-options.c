@@ -19,6 +19,13 @@ static const struct option long_options[] = {
   { "unordered", no_argument, NULL, 'u' },
   { "json", no_argument, NULL, CLI_OPTION_JSON },
   { "keep-order", no_argument, NULL, 'k' },
+  { "retries", required_argument, NULL, CLI_OPTION_RETRIES },
+  { "delay", required_argument, NULL, CLI_OPTION_DELAY },
+  { "halt", required_argument, NULL, CLI_OPTION_HALT },
+  { "joblog", required_argument, NULL, CLI_OPTION_JOBLOG },
+  { "resume", no_argument, NULL, CLI_OPTION_RESUME },
+  { "resume-failed", no_argument, NULL, CLI_OPTION_RESUME_FAILED },
+  { "dry-run", no_argument, NULL, CLI_OPTION_DRY_RUN },
   { "help", no_argument, NULL, 'h' },
   { NULL, 0, NULL, 0 },
 };
@@ -46,7 +53,27 @@ parse_jobs (const char *text,
 }
 
 static gboolean
-parse_timeout (const char *text,
+parse_tries (const char *text,
+             guint      *n_tries,
+             GError    **error)
+{
+  g_autofree char *shown = cli_dup_shown (text, -1);
+  guint64 number = 0;
+
+  if (!g_ascii_string_to_unsigned (text, 10, 0, G_MAXINT, &number, NULL))
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                   "--retries must be a number of tries, or 0 for no limit, not '%s'", shown);
+      return FALSE;
+    }
+
+  *n_tries = (guint) number;
+  return TRUE;
+}
+
+static gboolean
+parse_seconds (const char *text,
+               const char *name,
                double     *seconds,
                GError    **error)
 {
@@ -58,7 +85,7 @@ parse_timeout (const char *text,
     return TRUE;
 
   g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-               "the timeout must be a number of seconds, more than 0, not '%s'", shown);
+               "the %s must be a number of seconds, more than 0, not '%s'", name, shown);
   return FALSE;
 }
 
@@ -98,7 +125,26 @@ take_option (CliOptions *options,
     case 'j':
       return parse_jobs (optarg, &options->n_workers, error);
     case CLI_OPTION_TIMEOUT:
-      return parse_timeout (optarg, &options->timeout, error);
+      return parse_seconds (optarg, "timeout", &options->timeout, error);
+    case CLI_OPTION_DELAY:
+      return parse_seconds (optarg, "delay", &options->delay, error);
+    case CLI_OPTION_RETRIES:
+      return parse_tries (optarg, &options->n_tries, error);
+    case CLI_OPTION_HALT:
+      return cli_halt_parse (optarg, &options->halt, error);
+    case CLI_OPTION_JOBLOG:
+      options->joblog = optarg;
+      return TRUE;
+    case CLI_OPTION_RESUME:
+      options->is_resumed = TRUE;
+      return TRUE;
+    case CLI_OPTION_RESUME_FAILED:
+      options->is_resumed = TRUE;
+      options->retries_failed = TRUE;
+      return TRUE;
+    case CLI_OPTION_DRY_RUN:
+      options->is_dry_run = TRUE;
+      return TRUE;
     case CLI_OPTION_BAR:
       options->with_bar = TRUE;
       return TRUE;
@@ -121,6 +167,18 @@ take_option (CliOptions *options,
     }
 }
 
+static gboolean
+check_together (const CliOptions *options,
+                GError          **error)
+{
+  if (!options->is_resumed || options->joblog != NULL)
+    return TRUE;
+
+  g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                       "--resume and --resume-failed need --joblog");
+  return FALSE;
+}
+
 gboolean
 cli_parse_options (const char *letters,
                    const char *help,
@@ -133,6 +191,7 @@ cli_parse_options (const char *letters,
   int letter = 0;
 
   options->n_workers = MIN (g_get_num_processors (), CLI_MAX_WORKERS);
+  options->n_tries = 1;
   opterr = 0;
   while ((letter = getopt_long (argc, argv, short_options, long_options, NULL)) != -1)
     {
@@ -144,5 +203,5 @@ cli_parse_options (const char *letters,
     }
 
   *first = optind;
-  return TRUE;
+  return check_together (options, error);
 }

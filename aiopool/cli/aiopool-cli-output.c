@@ -11,6 +11,7 @@
 #include <glib-unix.h>
 
 #include "aiopool/cli/aiopool-cli-bar-private.h"
+#include "aiopool/cli/aiopool-cli-private.h"
 
 /* Lines are collected as long as the main loop has other things to do, and written when it has
  * not, or when there are many. A pipe whose reader has gone is noticed at once, not at the next
@@ -201,6 +202,21 @@ cli_output_write_error (CliOutput  *self,
   write_all (STDERR_FILENO, bytes, length);
   if (length > 0)
     cli_bar_restore (bytes[length - 1] == '\n');
+}
+
+void
+cli_output_write_failure (CliOutput     *self,
+                          const CliItem *item,
+                          guint          n_tries,
+                          const char    *what)
+{
+  g_autofree char *shown = cli_dup_shown (item->bytes, item->length);
+  g_autofree char *tries = NULL;
+
+  if (n_tries > 1)
+    tries = g_strdup_printf (" (%u tries)", n_tries);
+  cli_output_flush (self);
+  cli_print_error ("item '%s'%s: %s", shown, tries != NULL ? tries : "", what);
 }
 
 int

@@ -3,6 +3,8 @@
 
 #include <aiopool/aiopool.h>
 
+#include "aiopool/cli/aiopool-cli-halt-private.h"
+
 G_BEGIN_DECLS
 
 /* Exit statuses; the man page has the same table. "run" counts failed tasks in 1 to 100 and
@@ -30,6 +32,15 @@ typedef struct
   gboolean is_unordered;  /* map */
   gboolean is_json;       /* map, info */
   gboolean keeps_order;   /* run */
+
+  /* map and run */
+  guint       n_tries;          /* of each item; 0: no limit */
+  double      delay;            /* seconds between two starts */
+  CliHalt     halt;
+  const char *joblog;           /* (nullable) path */
+  gboolean    is_resumed;
+  gboolean    retries_failed;   /* when it is resumed */
+  gboolean    is_dry_run;
 } CliOptions;
 
 /* The commands: argv[0] is the command's name. */
@@ -58,6 +69,19 @@ char *cli_dup_one_line  (const char *text);
 #define CLI_OPTION_BAR '\1'
 #define CLI_OPTION_TIMEOUT '\2'
 #define CLI_OPTION_JSON '\3'
+#define CLI_OPTION_RETRIES '\4'
+#define CLI_OPTION_DELAY '\5'
+#define CLI_OPTION_HALT '\6'
+#define CLI_OPTION_JOBLOG '\7'
+#define CLI_OPTION_RESUME '\10'
+#define CLI_OPTION_RESUME_FAILED '\11'
+#define CLI_OPTION_DRY_RUN '\12'
+
+/* Those of map and run that are about the items as a whole. */
+#define CLI_OPTIONS_OF_ITEMS \
+  'j', '0', 'h', CLI_OPTION_TIMEOUT, CLI_OPTION_BAR, CLI_OPTION_RETRIES, CLI_OPTION_DELAY, \
+  CLI_OPTION_HALT, CLI_OPTION_JOBLOG, CLI_OPTION_RESUME, CLI_OPTION_RESUME_FAILED, \
+  CLI_OPTION_DRY_RUN
 
 /* Parses the options in front of the first other word, of which @first becomes the index. @letters
  * are those that the command knows; --help prints @help and ends the program. */

@@ -32,13 +32,21 @@ static const char help[] =
   "  -k, --keep-order    Print output in the order of the items, not as commands end\n"
   "  -0, --null          Items of standard input end with NUL, not with a newline\n"
   "      --timeout=S     Longest time in seconds for one item, from its start\n"
+  "      --retries=N     Try an item that fails up to N times in all; 0: no limit\n"
+  "      --delay=S       Wait S seconds between two starts\n"
+  "      --halt=WHEN,WHY=N\n"
+  "                      Stop early: soon or now, fail, success or done, N or N%\n"
+  "      --joblog=FILE   Write a line to FILE for every item that has ended\n"
+  "      --resume        Skip the items that the job log has\n"
+  "      --resume-failed Skip those that it has as done well\n"
+  "      --dry-run       Print what would be run, and run nothing\n"
   "      --bar           Show progress, if standard error is a terminal\n"
   "  -h, --help          Print this\n"
   "\n"
-  "Exit status: number of failed items, 101 for more than 100; 125 for wrong usage or\n"
-  "other trouble.\n";
+  "Exit status: number of failed items, 101 for more than 100; 0 if --halt ended it for\n"
+  "success; 125 for wrong usage or other trouble.\n";
 
-static const char letters[] = { 'j', 'k', '0', CLI_OPTION_TIMEOUT, CLI_OPTION_BAR, 'h', '\0' };
+static const char letters[] = { CLI_OPTIONS_OF_ITEMS, 'k', '\0' };
 
 typedef struct
 {
@@ -67,6 +75,16 @@ make_task (const CliItem *item,
 }
 
 static char *
+describe (const CliItem *item,
+          gpointer       user_data)
+{
+  const Run *run = user_data;
+  g_autofree char *text = cli_item_dup_text (item);
+
+  return cli_template_describe (run->command, text, item->number);
+}
+
+static char *
 describe_end (int status,
               int signal_number)
 {
@@ -74,17 +92,6 @@ describe_end (int status,
     return g_strdup_printf ("killed by signal %d (%s)", signal_number, g_strsignal (signal_number));
 
   return g_strdup_printf ("exit status %d", status);
-}
-
-static void
-print_failure (CliOutput     *output,
-               const CliItem *item,
-               const char    *what)
-{
-  g_autofree char *shown = cli_dup_shown (item->bytes, item->length);
-
-  cli_output_flush (output);
-  cli_print_error ("item '%s': %s", shown, what);
 }
 
 static void
@@ -102,40 +109,80 @@ print_bytes (CliOutput *output,
 }
 
 static gboolean
+is_command_result (const CliEnd *end)
+{
+  return end->result != NULL && g_variant_is_of_type (end->result, G_VARIANT_TYPE ("(iiayay)"));
+}
+
+/* Where the command did not run, the exit values are those of env(1) and of shells. */
+static int
+get_error_value (const GError *error)
+{
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    return 127;
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED))
+    return 126;
+  if (g_error_matches (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_TIMED_OUT) ||
+      g_error_matches (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED))
+    return -1;
+  return 125;
+}
+
+static void
+judge (CliEnd  *end,
+       gpointer user_data)
+{
+  CliOutcome *outcome = &end->outcome;
+  g_autoptr (GVariant) out = NULL;
+
+  outcome->n_bytes = 0;
+  outcome->signal_number = 0;
+  if (!is_command_result (end))
+    {
+      outcome->exit_value = end->error != NULL ? get_error_value (end->error) : 125;
+      return;
+    }
+
+  g_variant_get (end->result, "(ii@ay@ay)", &outcome->exit_value, &outcome->signal_number, &out,
+                 NULL);
+  outcome->n_bytes = g_variant_n_children (out);
+  if (outcome->signal_number != 0)
+    outcome->exit_value = 0;
+}
+
+static void
 print_command (CliOutput     *output,
                const CliItem *item,
-               GVariant      *result)
+               const CliEnd  *end)
 {
   g_autoptr (GVariant) out = NULL;
   g_autoptr (GVariant) err = NULL;
-  g_autofree char *end = NULL;
+  g_autofree char *what = NULL;
   int status = 0;
   int signal_number = 0;
 
-  g_variant_get (result, "(ii@ay@ay)", &status, &signal_number, &out, &err);
+  g_variant_get (end->result, "(ii@ay@ay)", &status, &signal_number, &out, &err);
   print_bytes (output, out, cli_output_write);
   print_bytes (output, err, cli_output_write_error);
   if (status == 0 && signal_number == 0)
-    return TRUE;
+    return;
 
-  end = describe_end (status, signal_number);
-  print_failure (output, item, end);
-  return FALSE;
+  what = describe_end (status, signal_number);
+  cli_output_write_failure (output, item, end->n_tries, what);
 }
 
-static gboolean
+static void
 print (CliOutput     *output,
        const CliItem *item,
-       AiopoolFuture *future,
-       GVariant      *result,
-       const GError  *error,
+       const CliEnd  *end,
        gpointer       user_data)
 {
-  if (result != NULL && g_variant_is_of_type (result, G_VARIANT_TYPE ("(iiayay)")))
-    return print_command (output, item, result);
-
-  print_failure (output, item, error != NULL ? error->message : "an answer of the wrong type");
-  return FALSE;
+  if (is_command_result (end))
+    print_command (output, item, end);
+  else
+    cli_output_write_failure (output, item, end->n_tries,
+                              end->error != NULL ? end->error->message
+                                                 : "an answer of the wrong type");
 }
 
 /* --- the command ------------------------------------------------------------------------------ */
@@ -183,10 +230,13 @@ run_commands (Run        *run,
   CliWork work = {
     .options = &run->options,
     .plugin = plugin,
+    .usage_status = CLI_EXIT_TROUBLE,
     .is_ordered = run->options.keeps_order,
     .n_per_worker = N_PER_WORKER,
     .n_held = N_HELD,
     .make_task = make_task,
+    .describe = describe,
+    .judge = judge,
     .print = print,
     .user_data = run,
   };

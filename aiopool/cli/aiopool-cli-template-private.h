@@ -11,14 +11,19 @@ typedef struct _CliTemplate CliTemplate;
 
 /* One word: a line for /bin/sh. Several: a program and its arguments, no shell. Where nothing holds
  * the place of the item, it comes last. */
-CliTemplate *cli_template_new    (const char * const *words,
-                                  GError            **error);
-void         cli_template_free   (CliTemplate        *self);
+CliTemplate *cli_template_new      (const char * const *words,
+                                    GError            **error);
+void         cli_template_free     (CliTemplate        *self);
 
 /* The words to run for @item. */
-char       **cli_template_expand (CliTemplate        *self,
-                                  const char         *item,
-                                  guint64             number);
+char       **cli_template_expand   (CliTemplate        *self,
+                                    const char         *item,
+                                    guint64             number);
+
+/* The same as one line for a shell, whatever is in it. */
+char        *cli_template_describe (CliTemplate        *self,
+                                    const char         *item,
+                                    guint64             number);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CliTemplate, cli_template_free)
 

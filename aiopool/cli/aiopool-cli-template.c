@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "aiopool/cli/aiopool-cli-quotes-private.h"
+#include "aiopool/cli/aiopool-cli-words-private.h"
 
 /* Where a shell is used, no item may become code, whatever it holds and wherever its place is. So
  * the text of an item never enters the line: it is assigned to a shell variable in front of the
@@ -448,4 +449,18 @@ cli_template_expand (CliTemplate *self,
       g_strv_builder_add (builder, word);
     }
   return g_strv_builder_end (builder);
+}
+
+char *
+cli_template_describe (CliTemplate *self,
+                       const char  *item,
+                       guint64      number)
+{
+  g_auto (GStrv) argv = cli_template_expand (self, item, number);
+  const char *line = self->is_line ? argv[2] : NULL;
+
+  if (line != NULL && !cli_has_controls (line, strlen (line)))
+    return g_strdup (line);
+
+  return cli_dup_quoted_words ((const char *const *) argv);
 }
