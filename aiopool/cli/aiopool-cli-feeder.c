@@ -256,14 +256,14 @@ on_future_done (AiopoolFuture *future,
 
 /* --- feeding ---------------------------------------------------------------------------------- */
 
-/* With a delay nothing is submitted ahead: to submit is to start. */
+/* Where it matters when something starts, nothing is submitted ahead: to submit is to start. */
 static gboolean
 has_room (Feeder *self)
 {
   guint n_workers = self->options->n_workers;
   guint n_submitted_max = MIN (self->work->n_per_worker * n_workers + 2, 8192);
 
-  if (self->options->delay > 0)
+  if (self->options->delay > 0 || self->options->halt.when != CLI_HALT_NEVER)
     n_submitted_max = n_workers;
 
   return self->n_submitted < n_submitted_max &&

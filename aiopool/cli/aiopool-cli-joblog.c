@@ -287,6 +287,21 @@ cut_at (CliJoblog *self,
   return end > 0 || write_all (self, header, sizeof header - 1, error);
 }
 
+/* What is read again later has to stay, and an end. */
+static gboolean
+check_regular (CliJoblog *self,
+               GError   **error)
+{
+  struct stat info;
+
+  if (fstat (self->fd, &info) == 0 && S_ISREG (info.st_mode))
+    return TRUE;
+
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE,
+               "cannot resume from '%s': it is not a regular file", self->shown);
+  return FALSE;
+}
+
 static gboolean
 open_file (CliJoblog  *self,
            const char *path,
@@ -326,6 +341,7 @@ cli_joblog_open (const char    *path,
     return g_steal_pointer (&self);
 
   if ((!is_read_only && !lock_file (self, error)) ||
+      (mode != CLI_JOBLOG_NEW && !check_regular (self, error)) ||
       (mode != CLI_JOBLOG_NEW && !read_entries (self, &end, error)) ||
       (!is_read_only && !cut_at (self, end, error)))
     return NULL;
