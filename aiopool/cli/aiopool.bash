@@ -8,9 +8,10 @@ _aiopool_first_word ()
 
   for ((i = 2; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      -j|--jobs|--timeout)
+      -j|--jobs|--timeout|--retries|--delay|--halt|--joblog)
         [[ "${COMP_WORDS[i+1]-}" == = ]] && ((i++))
         ((i++))
+        while [[ "${COMP_WORDS[i+1]-}" == = ]]; do ((i += 2)); done
         ;;
       -*) ;;
       *) break ;;
@@ -29,10 +30,33 @@ _aiopool_files ()
   COMPREPLY+=("${files[@]}")
 }
 
+# Values of --halt have a "=" of their own, which bash makes a word of: what was typed so far has to
+# be put together, and only what follows its last "=" is to be replied.
+_aiopool_halt ()
+{
+  local i word typed='' rest
+
+  for ((i = COMP_CWORD; i > 1; i--)); do
+    word="${COMP_WORDS[i]}"
+    [[ "$word" == --halt ]] && break
+    [[ "$word" == = || "${COMP_WORDS[i-1]}" == = || "${COMP_WORDS[i-1]}" == --halt ]] || return 1
+    typed="$word$typed"
+  done
+  ((i > 1 && i < COMP_CWORD)) || return 1
+
+  typed="${typed#=}"
+  rest="${typed%"${typed##*=}"}"
+  COMPREPLY=($(compgen -W 'never soon,fail=1 now,fail=1 soon,fail=10% now,fail=10%
+                           soon,success=1 now,success=1 soon,done=1 now,done=1' -- "$typed"))
+  [[ "$COMP_WORDBREAKS" == *=* ]] && COMPREPLY=("${COMPREPLY[@]#"$rest"}")
+  return 0
+}
+
 _aiopool ()
 {
   local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}"
-  local common='-j --jobs --bar -0 --null --timeout --help'
+  local common='-j --jobs --bar -0 --null --timeout --retries --delay --halt --joblog --resume
+                --resume-failed --dry-run --help'
   local functions='echo sha256 sha1 md5 sleep command'
   local options first
 
@@ -55,9 +79,12 @@ _aiopool ()
 
   case "$previous" in
     -j|--jobs) COMPREPLY=($(compgen -W "1 2 4 $(nproc 2>/dev/null)" -- "$current")); return ;;
-    --timeout) return ;;
+    --timeout|--delay) return ;;
+    --retries) COMPREPLY=($(compgen -W '0 2 3 5' -- "$current")); return ;;
+    --joblog) _aiopool_files "$current"; return ;;
   esac
 
+  _aiopool_halt && return
   first="$(_aiopool_first_word)"
   if ((COMP_CWORD == first)) && [[ "$current" == -* ]]; then
     COMPREPLY=($(compgen -W "$options" -- "$current"))

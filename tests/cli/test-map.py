@@ -292,7 +292,7 @@ class Completion(CliTest):
 
     def test_commands_and_options(self):
         self.assertEqual(self.complete("m"), {"map"})
-        self.assertEqual(self.complete("map", "--j"), {"--jobs", "--json"})
+        self.assertEqual(self.complete("map", "--j"), {"--jobs", "--joblog", "--json"})
         self.assertEqual(self.complete("run", "--k"), {"--keep-order"})
         self.assertEqual(self.complete("info", ""), set())
 
@@ -303,6 +303,18 @@ class Completion(CliTest):
         self.assertEqual(self.complete("map", "sha256", "cl"), {"cli"})
         self.assertEqual(self.complete("run", "gzip", ":::", "cl"), {"cli"})
         self.assertIn(":::", self.complete("run", "gzip", ""))
+
+    def test_values_of_options(self):
+        self.assertEqual(self.complete("run", "--halt", "now,f"), {"now,fail=1", "now,fail=10%"})
+        self.assertEqual(self.complete("run", "--halt", "=", "now,s"), {"now,success=1"})
+        for start in ["--halt"], ["--halt", "="]:
+            self.assertEqual(self.complete("run", *start, "now,fail", "="), {"1", "10%"})
+            self.assertEqual(self.complete("run", *start, "now,fail", "=", "10"), {"10%"})
+        self.assertEqual(self.complete("map", "--joblog", "cl"), {"cli"})
+        self.assertEqual(self.complete("map", "--resume-"), {"--resume-failed"})
+        for words in [["--halt", "now,fail", "=", "1"], ["--halt", "=", "now,fail", "=", "1"],
+                      ["--halt", "never"], ["--joblog", "=", "x", "--retries", "3"]]:
+            self.assertEqual(self.complete("map", *words, "sh"), {"sha256", "sha1"}, words)
 
 
 if __name__ == "__main__":

@@ -214,6 +214,25 @@ class Bar(CliTest):
         self.assertEqual(status, 0)
         self.assertTrue(text.endswith(b"abc"), text)
 
+    def test_tells_failures_and_retries(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log = folder + "/log"
+            line = f'[ {{}} = a ] && exit 1; until [ "$(wc -l <{log})" = 2 ]; do sleep 0.05; ' \
+                   "done; sleep 0.3"
+            status, text = self.run_on_terminal("run", "--bar", "-j2", "--retries=3", "--joblog",
+                                                log, line, ":::", "a", "b")
+        self.assertEqual(status, 1)
+        self.assertRegex(text, rb"1/2  50%[^\r]*  1 failed  2 retried\r")
+
+    def test_leaves_out_what_is_resumed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            words = ["--joblog", folder + "/log", "-j1", "sleep"]
+            self.lines("map", *words, "0", "0")
+            status, text = self.run_on_terminal("map", "--bar", "--resume", *words, "0", "0",
+                                                *["0.3"] * 3)
+        self.assertEqual(status, 0)
+        self.assertIn(b"1/3  33%", text)
+
     def test_respects_the_width(self):
         _, text = self.run_on_terminal("map", "--bar", "-j1", "sleep", "0.3", "0.3", width=30)
         for line in re.split(rb"\r\x1b\[K", text):
