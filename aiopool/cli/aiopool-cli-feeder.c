@@ -27,10 +27,11 @@
  *         -> halt(), now: what has ended is printed -> stop()
  *         -> stop(): the pool is of no use, or nobody reads the output -> the loop quits
  *
- * The library's own retries are not used: they know of crashes only, and each of its tries would
- * count as one here. */
+ * Tasks have no retries of the library's: those are for crashes only, and here a crash is one
+ * failed try like any other. */
 
 #define STOP_GRACE_SECONDS 0.2
+#define MAX_DELAY 1e9
 
 typedef struct
 {
@@ -351,7 +352,7 @@ submit_job (Feeder *self,
   job->end.n_tries++;
   self->n_submitted++;
   self->next_start_us = g_get_monotonic_time () +
-                        (gint64) (self->options->delay * G_TIME_SPAN_SECOND);
+                        (gint64) (MIN (self->options->delay, MAX_DELAY) * G_TIME_SPAN_SECOND);
   aiopool_future_add_done_callback (future, on_future_done, job, NULL);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "aiopool/cli/aiopool-cli-feeder-private.h"
+#include "aiopool/cli/aiopool-cli-work-private.h"
 
 G_BEGIN_DECLS
 
