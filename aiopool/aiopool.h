@@ -4,6 +4,7 @@
 #include <gio/gio.h>
 
 #define AIOPOOL_INSIDE
+#include "aiopool/api/aiopool-completion-queue.h"
 #include "aiopool/api/aiopool-executor.h"
 #include "aiopool/api/aiopool-future.h"
 #include "aiopool/api/aiopool-pool.h"
