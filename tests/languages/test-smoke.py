@@ -7,7 +7,9 @@ import unittest
 from pathlib import Path
 
 import gi
+import gi.overrides
 
+sys.modules["gi.overrides.Aiopool"] = None  # nothing but what introspection gives
 gi.require_version("Aiopool", "1")
 from gi.repository import Aiopool, Gio, GLib  # noqa: E402
 

@@ -5,20 +5,18 @@ import sys
 import gi
 
 gi.require_version("Aiopool", "1")
-from gi.repository import Aiopool, GLib
+from gi.repository import Aiopool
 
 
-def square(call, arguments):
-    (number,) = arguments.unpack()
-    return GLib.Variant("x", number * number)
+def square(number):
+    return number * number
 
 
 if Aiopool.Service.is_worker():
     service = Aiopool.Service.new()
-    service.add("square", square)
+    service.function(square)
     service.run()
 else:
     launcher = Aiopool.Launcher.new_for_argv([sys.executable, __file__])
-    pool = Aiopool.Pool.new_with_launcher(2, launcher)
-    task = Aiopool.Task.new("square", GLib.Variant("(x)", (12,)))
-    print(pool.run(task, None).unpack())
+    with Aiopool.Pool(2, launcher=launcher) as pool:
+        print(pool.run("square", 12))

@@ -1,0 +1,550 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What introspection alone does not give Python; see docs/python.md.
+
+Loaded by itself with "from gi.repository import Aiopool". Functions take and return Python values,
+what takes long can be awaited, and what raises is told of. The methods as they are in C stay: those
+that are called get_ or set_ are untouched, and a call with a callback is the one of C.
+"""
+
+import asyncio
+import concurrent.futures
+import functools
+import traceback
+from asyncio import _get_running_loop, get_running_loop
+
+from gi.module import get_introspection_module
+from gi.overrides import override
+from gi.repository import Gio, GLib
+
+from ._aiopool_pack import pack, pack_keywords
+from ._aiopool_unpack import unpack
+
+Aiopool = get_introspection_module("Aiopool")
+
+from . import _aiopool_await as waiting  # noqa: E402
+
+__all__ = ["pack", "unpack"]
+
+IO_ERROR = "g-io-error-quark"
+POOL_ERROR = GLib.quark_to_string(Aiopool.pool_error_quark())
+TASK_ERROR = GLib.quark_to_string(Aiopool.task_error_quark())
+
+
+class CancelledError(GLib.Error, concurrent.futures.CancelledError):
+    """A task was cancelled: the GLib.Error, under a name that Python knows too."""
+
+
+class TimedOutError(GLib.Error, TimeoutError):
+    """A wait or a task took too long."""
+
+    def __init__(self, message, domain, code):
+        GLib.Error.__init__(self, message, domain, code)
+
+
+TRANSLATED = {
+    (IO_ERROR, int(Gio.IOErrorEnum.CANCELLED)): CancelledError,
+    (IO_ERROR, int(Gio.IOErrorEnum.TIMED_OUT)): TimedOutError,
+    (TASK_ERROR, int(Aiopool.TaskError.TIMED_OUT)): TimedOutError,
+    (TASK_ERROR, int(Aiopool.TaskError.QUEUE_TIMED_OUT)): TimedOutError,
+}
+
+
+def translate(error, future=None):
+    """The same error, also as an exception of Python's if there is one, and with what is known
+    about it."""
+    kind = TRANSLATED.get((error.domain, int(error.code)))
+    if kind is not None:
+        error = kind(error.message, error.domain, error.code)
+    info = future.get_error_info() if future is not None else None
+    error.info = info
+    if info is not None and info.get_traceback() and hasattr(error, "add_note"):
+        error.add_note(info.get_traceback().rstrip())
+    return error
+
+
+def is_full(error):
+    return error.domain == POOL_ERROR and error.code == Aiopool.PoolError.FULL
+
+
+# Tasks ------------------------------------------------------------------------------------------
+
+
+def name_function(function):
+    """A function of Python by the name that a Python worker finds it under."""
+    if isinstance(function, str):
+        return function
+    module = getattr(function, "__module__", None)
+    name = getattr(function, "__qualname__", "<lambda>")
+    if not callable(function) or module is None:
+        raise TypeError(f"a task is the name of a function or a function, "
+                        f"not {type(function).__name__}")
+    if "<" in name or module == "__main__":
+        raise ValueError(f"a worker cannot import {name} of {module}: "
+                         f"put the function into a module of its own")
+    return f"{module}:{name}"
+
+
+new_task = Aiopool.Task.new
+
+
+@override
+class Task(Aiopool.Task):
+    def __init__(self, function=None, *arguments, **options):
+        if function is None:
+            super().__init__(**options)
+            return
+        if arguments and "arguments" in options:
+            raise TypeError("arguments are given in one way or the other")
+        options.setdefault("arguments", pack(arguments))
+        keywords = options.get("keywords")
+        if isinstance(keywords, dict):
+            options["keywords"] = pack_keywords(keywords)
+        super().__init__(function=name_function(function), **options)
+
+
+__all__.append("Task")
+
+
+def make_task(function, arguments, keywords):
+    task = new_task(name_function(function), pack(arguments) if arguments else None)
+    if keywords:
+        task.set_keywords(pack_keywords(keywords))
+    return task
+
+
+def apply_options(task, options):
+    for name, value in options.items():
+        setattr(task.props, name, value)
+    return task
+
+
+# Futures ----------------------------------------------------------------------------------------
+
+
+get_result = Aiopool.Future.get_result
+get_value = Aiopool.Future.get_value
+collect = Aiopool.Future.collect
+
+
+def is_wrong_type(error):
+    return error.domain == TASK_ERROR and error.code == Aiopool.TaskError.WRONG_TYPE
+
+
+def read_value(future):
+    """What is no GVariant: bytes, or what a promise was kept with. Of bytes in a GValue PyGObject
+    keeps the address and no reference, so they are not asked for in that way."""
+    try:
+        payload, _ = future.get_payload()
+        return payload.get_data() or b""
+    except GLib.Error as error:
+        if not is_wrong_type(error):
+            raise
+    return get_value(future)[1]
+
+
+def read(future):
+    """The result of a future that has ended."""
+    try:
+        variant = get_result(future)
+    except GLib.Error as error:
+        if is_wrong_type(error) and future.get_state() == Aiopool.FutureState.DONE:
+            return read_value(future)
+        raise translate(error, future) from None
+    return unpack(variant)
+
+
+@override
+class Future(Aiopool.Future):
+    def result(self, timeout=None):
+        """Waits for the result, at most timeout seconds, and returns it as a Python value."""
+        if not self.is_done() and not self.wait(-1 if timeout is None else timeout):
+            raise TimedOutError("The task has not ended in time", IO_ERROR,
+                                int(Gio.IOErrorEnum.TIMED_OUT))
+        return read(self)
+
+    def collect(self, timeout=None, cancellable=None):
+        """As result(), for a wait that can be cancelled."""
+        if cancellable is None:
+            return self.result(timeout)
+        try:
+            return unpack(collect(self, -1 if timeout is None else timeout, cancellable))
+        except GLib.Error as error:
+            if self.is_done():
+                return read(self)
+            raise translate(error) from None
+
+    def collect_async(self, cancellable=None, callback=None, *user_data):
+        if callback is not None:
+            return super().collect_async(cancellable, callback, *user_data)
+        return waiting.await_call(super().collect_async, Future.collect_finish,
+                                  cancellable=cancellable)
+
+    def collect_finish(self, result):
+        try:
+            return unpack(super().collect_finish(result))
+        except GLib.Error as error:
+            if self.is_done():
+                return read(self)
+            raise translate(error) from None
+
+    def exception(self, timeout=None):
+        """Waits for the end, and returns what result() would raise, or None."""
+        try:
+            self.result(timeout)
+        except GLib.Error as error:
+            if not self.is_done():
+                raise
+            return error
+        return None
+
+    def cancel(self, mode=Aiopool.CancelMode.FORCE):
+        return super().cancel(mode)
+
+    def as_asyncio(self, *, cancel_on_await_cancel=False):
+        """A future of the running event loop that ends as this one does."""
+        loop = get_running_loop()
+        waiter, _ = waiting.get_bridge(loop).add(loop, self, read)
+        if cancel_on_await_cancel:
+            cancel_with(self, waiter)
+        return waiter
+
+    def __await__(self):
+        return waiting.wait_for(self, read)
+
+
+__all__.append("Future")
+
+
+def cancel_with(future, waiter):
+    def on_waiter_done(waiter):
+        if waiter.cancelled():
+            future.cancel(Aiopool.CancelMode.FORCE)
+
+    waiter.add_done_callback(on_waiter_done)
+
+
+@override
+class Promise(Aiopool.Promise):
+    def __new__(cls, task=None):
+        return Aiopool.Promise.new(task)
+
+    def __init__(self, task=None):
+        pass
+
+    def resolve(self, value):
+        """Keeps the promise with a Python value. One that cannot be packed is handed over as it
+        is, within this process."""
+        try:
+            variant = pack(value)
+        except (TypeError, ValueError, OverflowError):
+            return super().resolve_value(make_value(value))
+        return super().resolve(variant)
+
+    def reject(self, error):
+        """Breaks the promise with a GLib.Error, or with another exception."""
+        return super().reject(as_glib_error(error))
+
+
+__all__.append("Promise")
+
+
+def make_value(value):
+    from gi.repository import GObject
+    return GObject.Value(GObject.TYPE_PYOBJECT, value)
+
+
+def as_glib_error(error):
+    if isinstance(error, GLib.Error):
+        return error
+    if isinstance(error, (asyncio.CancelledError, concurrent.futures.CancelledError)):
+        return GLib.Error("The task was cancelled", IO_ERROR, int(Gio.IOErrorEnum.CANCELLED))
+    text = "".join(traceback.format_exception_only(type(error), error)).strip()
+    return GLib.Error(text, TASK_ERROR, int(Aiopool.TaskError.FAILED))
+
+
+# Executors --------------------------------------------------------------------------------------
+
+
+submit = Aiopool.Executor.submit
+run = Aiopool.Executor.run
+
+
+def guard_submit(function):
+    """C sees an exception of do_submit() only if it is a GLib.Error."""
+    @functools.wraps(function)
+    def do_submit(self, task, cancellable):
+        try:
+            return function(self, task, cancellable)
+        except GLib.Error:
+            raise
+        except Exception as error:
+            waiting.report()
+            raise as_glib_error(error) from error
+
+    return do_submit
+
+
+def split_task(function, arguments, keywords):
+    """The task and cancellable of submit(task, cancellable) or submit(function, *arguments)."""
+    if isinstance(function, Task):
+        if keywords.keys() - {"cancellable"} or len(arguments) > 1:
+            raise TypeError("a Task has its arguments already")
+        return function, arguments[0] if arguments else keywords.get("cancellable")
+    return make_task(function, arguments, keywords), None
+
+
+def submit_task(executor, task, cancellable):
+    loop = _get_running_loop()
+    try:
+        if loop is None:
+            return submit(executor, task, cancellable)
+        return waiting.get_bridge(loop).call(submit, executor, task, cancellable)
+    except GLib.Error as error:
+        raise translate(error) from None
+
+
+def run_task(executor, task, cancellable):
+    try:
+        future = submit(executor, task, cancellable)
+    except GLib.Error as error:
+        if not is_full(error):
+            raise translate(error) from None
+    else:
+        return collect_value(future)
+    try:  # waits for room
+        return unpack(run(executor, task, cancellable))
+    except GLib.Error as error:
+        raise translate(error) from None
+
+
+def collect_value(future):
+    """As a foreign executor may need this thread's context, collect() may say WOULD_BLOCK."""
+    try:
+        return unpack(collect(future, -1, None))
+    except GLib.Error as error:
+        if future.is_done():
+            return read(future)
+        raise translate(error) from None
+
+
+async def run_when_there_is_room(executor, task, cancellable, cancels):
+    future = await waiting.await_call(Aiopool.Executor.submit_async,
+                                      Aiopool.Executor.submit_finish, executor, task,
+                                      cancellable=cancellable)
+    return await future.as_asyncio(cancel_on_await_cancel=cancels)
+
+
+def start_task(executor, task, cancellable, cancels):
+    """Returns a future of asyncio."""
+    loop = get_running_loop()
+    bridge = waiting.get_bridge(loop)
+    try:
+        waiter, future = bridge.submit(loop, executor, task, cancellable, read)
+    except GLib.Error as error:
+        if is_full(error):
+            return loop.create_task(run_when_there_is_room(executor, task, cancellable, cancels))
+        waiter = loop.create_future()
+        waiting.settle(waiter, raise_error, translate(error))
+        return waiter
+    if cancels:
+        cancel_with(future, waiter)
+    return waiter
+
+
+def raise_error(error):
+    raise error
+
+
+def is_bare(arguments):
+    """Whether these are a cancellable, a callback and its data."""
+    return len(arguments) > 1 and callable(arguments[1])
+
+
+@override
+class Executor(Aiopool.Executor):
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        if "do_submit" in cls.__dict__:
+            cls.do_submit = guard_submit(cls.__dict__["do_submit"])
+
+    def submit(self, function, *arguments, **keywords):
+        """Submits a Task, or a function with its arguments, and returns a Future."""
+        return submit_task(self, *split_task(function, arguments, keywords))
+
+    def submit_async(self, function, *arguments, **keywords):
+        """As submit(), but waits for room while the executor is full. To be awaited."""
+        if is_bare(arguments):
+            return super().submit_async(function, *arguments)
+        task, cancellable = split_task(function, arguments, keywords)
+        return waiting.await_call(super().submit_async, Aiopool.Executor.submit_finish, task,
+                                  cancellable=cancellable)
+
+    def run(self, function, *arguments, **keywords):
+        """Runs a Task, or a function with its arguments, and returns its result. Blocks."""
+        return run_task(self, *split_task(function, arguments, keywords))
+
+    def run_async(self, function, *arguments, **keywords):
+        """Runs a Task, or a function with its arguments. To be awaited for the result."""
+        if is_bare(arguments):
+            return super().run_async(function, *arguments)
+        return start_task(self, *split_task(function, arguments, keywords), False)
+
+    def run_finish(self, result):
+        try:
+            return unpack(super().run_finish(result))
+        except GLib.Error as error:
+            raise translate(error) from None
+
+    def options(self, **options):
+        """submit(), run() and run_async() with options: those of a Task, a cancellable, and
+        cancel_on_await_cancel."""
+        return Options(self, options)
+
+    def shutdown(self, flags=Aiopool.ShutdownFlags.DRAIN, cancellable=None):
+        return super().shutdown(flags, cancellable)
+
+    def shutdown_async(self, flags=Aiopool.ShutdownFlags.DRAIN, cancellable=None, callback=None,
+                       *user_data):
+        if callback is not None:
+            return super().shutdown_async(flags, cancellable, callback, *user_data)
+        return waiting.await_call(super().shutdown_async, Aiopool.Executor.shutdown_finish, flags,
+                                  cancellable=cancellable)
+
+    def join_async(self, cancellable=None, callback=None, *user_data):
+        if callback is not None:
+            return super().join_async(cancellable, callback, *user_data)
+        return waiting.await_call(super().join_async, Aiopool.Executor.join_finish,
+                                  cancellable=cancellable)
+
+    def test_async(self, cancellable=None, callback=None, *user_data):
+        if callback is not None:
+            return super().test_async(cancellable, callback, *user_data)
+        return waiting.await_call(super().test_async, Aiopool.Executor.test_finish,
+                                  cancellable=cancellable)
+
+    # The end waits for all tasks, as that of an executor of concurrent.futures does.
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        await self.shutdown_async()
+
+
+__all__.append("Executor")
+
+
+class Options:
+    """An executor, with options for each of its tasks."""
+
+    def __init__(self, executor, options):
+        self._executor = executor
+        self._options = dict(options)
+        self._cancellable = self._options.pop("cancellable", None)
+        self._cancels = self._options.pop("cancel_on_await_cancel", False)
+
+    def _make(self, function, arguments, keywords):
+        if isinstance(function, Task):
+            raise TypeError("a Task has its options already")
+        return apply_options(make_task(function, arguments, keywords), self._options)
+
+    def submit(self, function, *arguments, **keywords):
+        return submit_task(self._executor, self._make(function, arguments, keywords),
+                           self._cancellable)
+
+    def run(self, function, *arguments, **keywords):
+        return run_task(self._executor, self._make(function, arguments, keywords),
+                        self._cancellable)
+
+    def run_async(self, function, *arguments, **keywords):
+        return start_task(self._executor, self._make(function, arguments, keywords),
+                          self._cancellable, self._cancels)
+
+
+@override
+class Pool(Aiopool.Pool):
+    def __init__(self, max_workers=None, **options):
+        if max_workers is not None:
+            options["max_workers"] = max_workers
+        for hook in ("initializer", "finalizer"):
+            function = options.get(hook)
+            if function is not None and not isinstance(function, Task):
+                options[hook] = Task(function)
+        super().__init__(**options)
+
+
+__all__.append("Pool")
+
+
+# Workers ----------------------------------------------------------------------------------------
+
+
+def describe(error, depth=0):
+    """An exception as an error info, with what caused it."""
+    info = Aiopool.ErrorInfo.new(type(error).__qualname__, str(error))
+    info.set_traceback("".join(traceback.format_exception(type(error), error,
+                                                          error.__traceback__, chain=False)))
+    notes = getattr(error, "__notes__", None)
+    if notes:
+        info.set_notes([str(note) for note in notes])
+    if depth < 10 and error.__cause__ is not None:
+        info.set_cause(describe(error.__cause__, depth + 1))
+    if depth < 10 and error.__context__ is not None and not error.__suppress_context__:
+        info.set_context(describe(error.__context__, depth + 1))
+    return info
+
+
+def guard_function(function):
+    """A function of a service: returns any value that can be packed, and raises anything."""
+    @functools.wraps(function)
+    def call_function(call, arguments, *user_data):
+        try:
+            result = function(call, arguments, *user_data)
+            return result if isinstance(result, GLib.Variant) else pack(result)
+        except GLib.Error:
+            raise
+        except Exception as error:
+            call.set_error_info(describe(error))
+            raise as_glib_error(error) from error
+
+    return call_function
+
+
+@override
+class Service(Aiopool.Service):
+    def add(self, name, function, *user_data):
+        """Adds function(call, arguments), which returns any value that can be packed."""
+        super().add(name, guard_function(function), *user_data)
+
+    def function(self, function=None, *, name=None):
+        """Adds function(*arguments, **keywords), as a decorator: @service.function."""
+        if function is None:
+            return functools.partial(self.function, name=name)
+
+        def call_function(call, arguments):
+            keywords = call.get_keywords()
+            arguments = unpack(arguments)
+            if not isinstance(arguments, tuple):
+                arguments = (arguments,)
+            return function(*arguments, **(unpack(keywords) if keywords is not None else {}))
+
+        self.add(name or function.__name__, call_function)
+        return function
+
+
+__all__.append("Service")
+
+
+@override
+class Call(Aiopool.Call):
+    def emit(self, value):
+        """Sends a partial result: any value that can be packed."""
+        return super().emit(pack(value))
+
+
+__all__.append("Call")
