@@ -86,6 +86,15 @@ call_check (PyObject *object,
   return NULL;
 }
 
+/* FALSE with an exception set in a copy of the worker. */
+static gboolean
+is_ours (void)
+{
+  if (aiopool_py.is_forked)
+    PyErr_SetString (PyExc_RuntimeError, "this process is a copy of the worker that has the task");
+  return !aiopool_py.is_forked;
+}
+
 static PyObject *
 call_progress (PyObject *object,
                PyObject *arguments)
@@ -93,7 +102,7 @@ call_progress (PyObject *object,
   const char *message = NULL;
   double fraction;
 
-  if (!PyArg_ParseTuple (arguments, "d|z:progress", &fraction, &message))
+  if (!is_ours () || !PyArg_ParseTuple (arguments, "d|z:progress", &fraction, &message))
     return NULL;
   if (fraction != fraction)
     {
@@ -214,6 +223,7 @@ call_return_payload (PyObject *object,
   PyObject *pieces;
   int format;
 
+  aiopool_py_leave_copy ();
   if (!PyArg_ParseTuple (arguments, "iO!:_return_payload", &format, &PyList_Type, &pieces) ||
       !aiopool_py_return_pieces (call_of (object), (AiopoolFormat) format, pieces))
     return NULL;
@@ -268,7 +278,7 @@ call_emit (PyObject *object,
            PyObject *value)
 {
   AiopoolCall *call = call_of (object);
-  GVariant *packed = pack_emitted (call, value);
+  GVariant *packed = is_ours () ? pack_emitted (call, value) : NULL;
   g_autoptr (GError) error = NULL;
   gboolean is_sent;
 
@@ -286,8 +296,10 @@ static PyObject *
 call_return_value (PyObject *object,
                    PyObject *value)
 {
-  GVariant *packed = aiopool_py_pack (value);
+  GVariant *packed;
 
+  aiopool_py_leave_copy ();
+  packed = aiopool_py_pack (value);
   if (packed == NULL)
     return NULL;
   aiopool_py.abi->return_value (call_of (object), packed);
@@ -342,6 +354,7 @@ call_return_error (PyObject *object,
   Py_ssize_t size;
   int code;
 
+  aiopool_py_leave_copy ();
   if (!PyArg_ParseTuple (arguments, "sisOz#:_return_error", &domain, &code, &message, &tuple,
                          &pickle, &size))
     return NULL;

@@ -91,6 +91,7 @@ static PyMethodDef methods[] = {
   { "refuse", refuse, METH_O, "Tells the pool why this process cannot serve." },
   { "serve", aiopool_py_serve, METH_O, "Serves until the pool has no more tasks." },
   { "dispatch", aiopool_py_dispatch, METH_NOARGS, "Does what can be done without waiting." },
+  { "forget", aiopool_py_forget, METH_NOARGS, "This is a copy of the worker." },
   { "set_starting", set_starting, METH_O, "Whether the program's main module runs again." },
   { "log", log_record, METH_VARARGS, "Sends a record to the pool." },
   { "pack", pack, METH_O, "The type and text of the GVariant that an object is packed in." },

@@ -19,6 +19,7 @@ typedef struct
   PyObject     *unpack_payload;  /* (owned) (nullable): while serving */
   AiopoolCall  *current;         /* (unowned: who runs it) (nullable) */
   PyObject     *current_object;  /* (owned) (nullable): once somebody asked */
+  gboolean      is_forked;       /* this is a copy of a worker, to which no task belongs */
 } AiopoolPy;
 
 extern AiopoolPy aiopool_py;
@@ -54,3 +55,6 @@ PyObject *aiopool_py_serve            (PyObject    *module,
                                        PyObject    *handlers);
 PyObject *aiopool_py_dispatch         (PyObject    *module,
                                        PyObject    *unused);
+PyObject *aiopool_py_forget           (PyObject    *module,
+                                       PyObject    *unused);
+void      aiopool_py_leave_copy       (void);

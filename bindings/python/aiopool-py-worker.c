@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "aiopool-py-private.h"
 
+#include <unistd.h>
+
 /* Running tasks. What comes often is done here: a function that was found before, with arguments
  * and a result that are GVariants. The rest is Python's, in the handlers that serve() is given:
  *
@@ -113,6 +115,39 @@ find (Worker      *self,
   return *slot;
 }
 
+/* In the child, after a fork. */
+PyObject *
+aiopool_py_forget (PyObject *module,
+                   PyObject *unused)
+{
+  aiopool_py.is_forked = TRUE;
+  return Py_NewRef (Py_None);
+}
+
+/* In a copy that a task has made of its worker the function returns, too. The answer is not the
+ * copy's to give: it ends, with the status of an exit or exception. */
+void
+aiopool_py_leave_copy (void)
+{
+  if (!aiopool_py.is_forked)
+    return;
+  if (PyErr_Occurred () == NULL)
+    PyErr_SetNone (PyExc_SystemExit);
+  PyErr_Print (); /* which an exit does not return from */
+  _exit (1);
+}
+
+static PyObject *
+call_callable (PyObject *function,
+               PyObject *arguments,
+               PyObject *keywords)
+{
+  PyObject *result = PyObject_Call (function, arguments, keywords);
+
+  aiopool_py_leave_copy ();
+  return result;
+}
+
 static PyObject *
 call_function (AiopoolCall *call,
                PyObject    *function,
@@ -126,7 +161,7 @@ call_function (AiopoolCall *call,
   if (tuple != NULL && keywords != NULL)
     dictionary = aiopool_py_unpack_keywords (keywords);
   if (tuple != NULL && (keywords == NULL || dictionary != NULL))
-    result = PyObject_Call (function, tuple, dictionary);
+    result = call_callable (function, tuple, dictionary);
   Py_XDECREF (tuple);
   Py_XDECREF (dictionary);
   return result;
@@ -213,7 +248,7 @@ run_pickle (Worker      *self,
   n = PyTuple_Size (value);
   function = n == 3 ? PyTuple_GetItem (value, 0) : find (self, call, slot);
   if (function != NULL)
-    result = PyObject_Call (function, PyTuple_GetItem (value, n - 2),
+    result = call_callable (function, PyTuple_GetItem (value, n - 2),
                             PyTuple_GetItem (value, n - 1));
   Py_DECREF (value);
   is_good = result != NULL && finish (self, call, result, TRUE);

@@ -213,6 +213,23 @@ class Faults(Case):
         self.assertEqual(self.run_task(self.pool, "interrupt_self"), "still here")
         self.assertEqual(self.get_pid(), pid)
 
+    def test_a_copy_of_the_worker_answers_nothing(self):
+        for kind, status in (("return", 0), ("exit", 3), ("emit", 1), ("raise", 1)):
+            with self.subTest(kind):
+                self.assertEqual(self.run_task(self.pool, "fork", "(s)", (kind,)), status)
+        future = self.submit(self.pool, "fork_and_yield")
+        emitted = []
+        future.connect("emitted", lambda _, value: emitted.append(value.unpack()))
+        self.wait(future).get_result()
+        self.assertEqual(emitted, [0])
+        self.assert_goes_on()
+
+    def test_tasks_may_use_multiprocessing(self):
+        for method in ("fork", "spawn"):
+            with self.subTest(method):
+                self.assertEqual(self.run_task(self.pool, "run_multiprocessing", "(s)", (method,)),
+                                 5)
+
     def test_41_a_thread_that_is_left_does_not_hold_up_the_end(self):
         pid = self.run_task(self.pool, "leave_thread")
         self.pool.shutdown(Aiopool.ShutdownFlags.DRAIN, None)

@@ -231,6 +231,37 @@ def interrupt_self():
     return "still here"
 
 
+def fork(kind):
+    """The status of a copy of this worker."""
+    import aiopool
+
+    pid = os.fork()
+    if pid == 0:
+        if kind == "exit":
+            sys.exit(3)
+        if kind == "emit":
+            aiopool.current_task().emit(1)
+        if kind == "raise":
+            raise ValueError("# in the copy")
+        return "not the answer"
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def fork_and_yield():
+    pid = os.fork()
+    if pid == 0:
+        return "not the answer"
+    yield os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def run_multiprocessing(method):
+    import multiprocessing
+
+    context = multiprocessing.get_context(method)
+    with context.Pool(1) as pool:
+        return pool.apply(abs, (-5,))
+
+
 def leave_thread():
     import threading
 

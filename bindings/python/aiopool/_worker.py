@@ -149,8 +149,12 @@ def prepare():
         import faulthandler
 
         faulthandler.enable(all_threads=False)
+    os.register_at_fork(after_in_child=_native.forget)
     set_up(take_setup())
-    sys.meta_path.insert(0, LogFinder)
+    if "logging" in sys.modules:  # whatever `site` runs may have done that
+        LogFinder.install(sys.modules["logging"])
+    else:
+        sys.meta_path.insert(0, LogFinder)
 
 
 class LogFinder:
@@ -170,9 +174,13 @@ class LogFinder:
             spec.loader.exec_module = lambda module: cls.execute(execute, module)
         return spec
 
-    @staticmethod
-    def execute(execute, module):
+    @classmethod
+    def execute(cls, execute, module):
         execute(module)
+        cls.install(module)
+
+    @staticmethod
+    def install(module):
         from aiopool import _worker_log
 
         _worker_log.install(module)
