@@ -21,6 +21,8 @@ from taptest import main  # noqa: E402
 SOURCE, BUILD = (Path(argument) for argument in sys.argv[1:3])
 HAS_VAPI, HAS_MANUAL = (argument == "true" for argument in sys.argv[3:5])
 
+HAS_PYTHON = any((BUILD / "bindings" / "python" / "aiopool").glob("_native.*so"))
+
 SQUARE = SOURCE / "docs" / "examples" / "square"
 
 # Only what a C program needs, as fast as it can be built.
@@ -114,6 +116,12 @@ class PrefixTest(FolderTest):
         self.assertEqual(run(program, "map", "echo", "a", "b", environment=self.environment),
                          "a\nb\n")
 
+    @unittest.skipUnless(HAS_PYTHON, "there is no Python package")
+    def test_the_program_finds_the_python_package(self):
+        program = self.prefix / "bin" / "aiopool"
+        self.assertEqual(run(program, "map", "json:loads", "[1]", environment=self.environment),
+                         "[1]\n")
+
     def test_pkg_config_tells_the_directories(self):
         (workers,) = self.pkg_config("--variable=workerdir")
         (plugins,) = self.pkg_config("--variable=plugindir")
@@ -127,7 +135,8 @@ class PrefixTest(FolderTest):
                     and '"' in line}
         installed = {path.relative_to(headers).as_posix() for path in headers.rglob("*.h")}
         self.assertEqual(installed, included | {"aiopool/aiopool.h",
-                                                "aiopool/base/aiopool-version.h"})
+                                                "aiopool/base/aiopool-version.h",
+                                                "aiopool/runtime/aiopool-worker-abi.h"})
 
     def test_only_the_umbrella_header_is_included(self):
         source = self.folder / "direct.c"
@@ -190,6 +199,11 @@ class UninstalledTest(FolderTest):
 
     def test_everything_is_found(self):
         self.assertEqual(self.devenv("aiopool", "map", "echo", "a"), "a\n")
+
+    @unittest.skipUnless(HAS_PYTHON, "there is no Python package")
+    def test_the_python_package_is_found(self):
+        self.assertEqual(self.devenv("aiopool", "map", "json:loads", "[1]"), "[1]\n")
+        self.devenv("python3", "-c", "from aiopool import CurrentTask")
 
     def test_a_program_is_built_and_runs(self):
         program = self.folder / "square"
