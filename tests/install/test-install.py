@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test-install.py SOURCE BUILD HAS_VAPI HAS_MANUAL: the library as those find it who use it.
+"""test-install.py SOURCE BUILD HAS_VAPI HAS_MANUAL PYTHON: the library as those find it who use it.
 
 Installed in a prefix of its own, below another root, from the build directory, and as a subproject
 of another project.
@@ -20,6 +20,7 @@ from taptest import main  # noqa: E402
 
 SOURCE, BUILD = (Path(argument) for argument in sys.argv[1:3])
 HAS_VAPI, HAS_MANUAL = (argument == "true" for argument in sys.argv[3:5])
+PYTHON = sys.argv[5]  # one that has gi, or empty
 
 HAS_PYTHON = any((BUILD / "bindings" / "python" / "aiopool").glob("_native.*so"))
 
@@ -41,7 +42,8 @@ def clean_environment(**extra):
     """Without anything that shows where the library of this build is."""
     environment = dict(os.environ)
     for name in list(environment):
-        if name.startswith(("AIOPOOL_", "G_", "GI_", "LD_", "MESON", "NINJA", "PKG_CONFIG")):
+        if name.startswith(("AIOPOOL_", "G_", "GI_", "LD_", "MESON", "NINJA", "PKG_CONFIG",
+                            "PYTHONPATH")):
             del environment[name]
     environment.pop("DESTDIR", None)
     return dict(environment, **{name: str(value) for name, value in extra.items()})
@@ -185,6 +187,17 @@ class StagedTest(FolderTest):
             cwd=self.folder)
         self.assert_files(self.folder, "square.c")
 
+    @unittest.skipUnless(PYTHON, "there is no Python with gi")
+    def test_python_finds_the_override_and_the_stubs(self):
+        (override,) = self.folder.rglob("gi/overrides/Aiopool.py")
+        (worker,) = self.folder.rglob("aiopool-worker")
+        modules = override.parents[2]
+        self.assert_files(modules, "gi-stubs/repository/Aiopool.pyi")
+        environment = clean_environment(AIOPOOL_WORKER_DIR=worker.parent, PYTHONPATH=modules,
+                                        GI_TYPELIB_PATH=self.libraries / "girepository-1.0",
+                                        LD_LIBRARY_PATH=self.libraries)
+        self.assertEqual(run(PYTHON, SQUARE / "square.py", environment=environment), "144\n")
+
     @unittest.skipUnless(HAS_MANUAL, "there is no manual")
     def test_the_manual_is_there(self):
         self.assert_files(self.share, "doc/Aiopool-1/index.html",
@@ -224,6 +237,10 @@ class UninstalledTest(FolderTest):
                     self.folder / "square.vala")
         self.assertEqual(self.devenv(self.folder / "square-vala"), "144\n")
 
+    @unittest.skipUnless(PYTHON, "there is no Python with gi")
+    def test_python_finds_the_override(self):
+        self.assertEqual(self.devenv(PYTHON, SQUARE / "square.py"), "144\n")
+
     def test_the_typelib_is_found(self):
         self.devenv("g-ir-inspect", "Aiopool", "--version=1", "--print-shlibs")
 
@@ -244,4 +261,4 @@ class SubprojectTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    main(sys.argv[5:])
+    main(sys.argv[6:])

@@ -420,6 +420,27 @@ class AsyncTest(FaceTest):
 
         self.run_main(main)
 
+    def test_a_wait_for_room_that_is_cancelled_submits_nothing(self):
+        async def main():
+            async with new_pool(1, max_pending=1) as pool:
+                first = pool.submit("nap")
+                while first.get_state() == Aiopool.FutureState.PENDING:
+                    await asyncio.sleep(0.001)
+                second = pool.submit("nap")
+                for cancellable in (None, Gio.Cancellable()):
+                    waiter = pool.submit_async(Aiopool.Task("echo"), cancellable)
+                    await asyncio.sleep(0)
+                    waiter.cancel()
+                    if cancellable is not None:
+                        self.assertFalse(cancellable.is_cancelled())
+                first.cancel()
+                second.cancel()
+                self.assertEqual(await pool.run_async("echo", 1), (1,))
+                return pool
+
+        pool = self.run_main(main)
+        self.assertEqual(pool.get_n_pending(), 0)
+
     def test_async_with_closes(self):
         async def main():
             async with new_pool() as pool:
@@ -554,6 +575,10 @@ class ServiceTest(FaceTest):
             with self.assertRaises(GLib.Error) as caught:
                 pool.run("give")
             self.assertIn("cannot be packed", caught.exception.message)
+            self.assertEqual(pool.run("later", 6), [6])
+            with self.assertRaises(GLib.Error) as caught:
+                pool.run("later", 0)
+            self.assertEqual(caught.exception.info.get_type_name(), "ZeroDivisionError")
 
 
 def serve():
@@ -570,6 +595,12 @@ def serve():
         except ZeroDivisionError as error:
             raise ValueError("ZeroDivisionError") from error
 
+    def later(call, arguments):
+        (number,) = Aiopool.unpack(arguments)
+        answer = [36 // number]
+        GLib.idle_add(lambda: call.return_value(answer))
+
+    service.add_async("later", later)
     service.function(object, name="give")
     service.add("raw", lambda call, arguments: {"type": arguments.get_type_string()})
     service.run()

@@ -71,7 +71,7 @@ class ValuesTest(unittest.TestCase):
 
     def test_any_value_comes_back(self):
         dice = random.Random(5)
-        for _ in range(500):
+        for _ in range(250):
             value = draw(dice)
             variant = Aiopool.pack(value)
             self.assert_as_glib(variant)
@@ -173,7 +173,7 @@ class ValuesTest(unittest.TestCase):
     def test_bytes_that_are_no_variant_are_unpacked_all_the_same(self):
         dice = random.Random(7)
         types = ["(sas)", "as", "av", "a{sv}", "v", "(svmsay)", "aas", "a(ys)", "(xbs)", "ab", "ms"]
-        for _ in range(500):
+        for _ in range(250):
             data = bytes(dice.choice([0, 0, 1, 2, 97, 115, 118, 255])
                          for _ in range(dice.randrange(30)))
             kind = GLib.VariantType.new(dice.choice(types))

@@ -327,10 +327,21 @@ def collect_value(future):
         raise translate(error) from None
 
 
+def submit_when_there_is_room(executor, task, cancellable):
+    return waiting.await_call(Aiopool.Executor.submit_async, Aiopool.Executor.submit_finish,
+                              executor, task, cancellable=cancellable, abandon=cancel_abandoned)
+
+
+def cancel_abandoned(finish, executor, result):
+    """Of a task that was submitted although nobody waits for that any more."""
+    try:
+        finish(executor, result).cancel()
+    except GLib.Error:
+        pass
+
+
 async def run_when_there_is_room(executor, task, cancellable, cancels):
-    future = await waiting.await_call(Aiopool.Executor.submit_async,
-                                      Aiopool.Executor.submit_finish, executor, task,
-                                      cancellable=cancellable)
+    future = await submit_when_there_is_room(executor, task, cancellable)
     return await future.as_asyncio(cancel_on_await_cancel=cancels)
 
 
@@ -375,9 +386,7 @@ class Executor(Aiopool.Executor):
         """As submit(), but waits for room while the executor is full. To be awaited."""
         if is_bare(arguments):
             return super().submit_async(function, *arguments)
-        task, cancellable = split_task(function, arguments, keywords)
-        return waiting.await_call(super().submit_async, Aiopool.Executor.submit_finish, task,
-                                  cancellable=cancellable)
+        return submit_when_there_is_room(self, *split_task(function, arguments, keywords))
 
     def run(self, function, *arguments, **keywords):
         """Runs a Task, or a function with its arguments, and returns its result. Blocks."""
@@ -515,8 +524,24 @@ def guard_function(function):
     return call_function
 
 
+def guard_async_function(function):
+    """A function of a service that answers later: what it raises is the answer."""
+    @functools.wraps(function)
+    def call_function(call, arguments, *user_data):
+        try:
+            function(call, arguments, *user_data)
+        except Exception as error:
+            call.return_error(error)
+
+    return call_function
+
+
 @override
 class Service(Aiopool.Service):
+    def add_async(self, name, function, *user_data):
+        """Adds function(call, arguments), which has the call answered later."""
+        super().add_async(name, guard_async_function(function), *user_data)
+
     def add(self, name, function, *user_data):
         """Adds function(call, arguments), which returns any value that can be packed."""
         super().add(name, guard_function(function), *user_data)
@@ -545,6 +570,16 @@ class Call(Aiopool.Call):
     def emit(self, value):
         """Sends a partial result: any value that can be packed."""
         return super().emit(pack(value))
+
+    def return_value(self, value):
+        """Answers with any value that can be packed."""
+        super().return_value(pack(value))
+
+    def return_error(self, error):
+        """Answers with a GLib.Error, or with another exception."""
+        if not isinstance(error, GLib.Error):
+            self.set_error_info(describe(error))
+        super().return_error(as_glib_error(error))
 
 
 __all__.append("Call")

@@ -107,24 +107,24 @@ def get_bridge(loop):
     return bridge
 
 
-def await_call(start, finish, *arguments, cancellable=None):
+def await_call(start, finish, *arguments, cancellable=None, abandon=None):
     """Starts an asynchronous method and returns a future of asyncio.
 
-    When that is cancelled, so is the call; what the call waits for goes on as the method says."""
+    When that is cancelled, so is the call, unless it was given a cancellable, which is not ours. What
+    comes of it all the same is given to abandon()."""
     loop = get_running_loop()
     bridge = get_bridge(loop)
     waiter = loop.create_future()
-    if cancellable is None:
-        cancellable = Gio.Cancellable()
 
     def on_finished(source, result):
-        settle(waiter, finish, source, result)
+        if not waiter.done():
+            settle(waiter, finish, source, result)
+        elif abandon is not None:
+            abandon(finish, source, result)
 
-    def on_waiter_done(waiter):
-        if waiter.cancelled():
-            cancellable.cancel()
-
-    waiter.add_done_callback(on_waiter_done)
+    if cancellable is None:
+        cancellable = Gio.Cancellable()
+        waiter.add_done_callback(lambda waiter: waiter.cancelled() and cancellable.cancel())
     bridge.call(start, *arguments, cancellable, on_finished)
     return waiter
 
