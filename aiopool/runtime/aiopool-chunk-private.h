@@ -24,7 +24,7 @@ struct _AiopoolChunk
   guint32          n_items;
   guint32          index;         /* of the item that was begun last */
   gint64           progress_sent; /* monotonic microseconds; that item's, under its lock */
-  gboolean         is_under_way;  /* an item is; it is counted as outstanding */
+  gboolean         is_forgotten;  /* the service has ended; under its lock, once an item waits */
   int              is_answered;   /* atomic: that item's answer is in the outbox; written last by
                                    * who gave it */
 };

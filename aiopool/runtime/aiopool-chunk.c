@@ -90,7 +90,6 @@ aiopool_chunk_begin (AiopoolChunk   *self,
       self->index >= self->n_items)
     return FALSE;
   g_atomic_int_set (&self->is_answered, FALSE);
-  self->is_under_way = TRUE;
   return TRUE;
 }
 

@@ -118,16 +118,21 @@ tell_chunk (Server       *self,
             gboolean      is_async,
             gboolean      is_current)
 {
+  gboolean is_forgotten;
+
   if (is_current && is_serving)
     {
       g_atomic_int_set (&chunk->is_answered, TRUE);
       return;
     }
   g_mutex_lock (&self->lock);
+  is_forgotten = chunk->is_forgotten;
   g_atomic_int_set (&chunk->is_answered, TRUE);
   g_cond_broadcast (&self->told);
   g_mutex_unlock (&self->lock);
-  if (is_async && (self->hooks != NULL || g_atomic_pointer_get (&self->context) != NULL))
+  if (is_forgotten)
+    aiopool_chunk_free (chunk);
+  else if (is_async && (self->hooks != NULL || g_atomic_pointer_get (&self->context) != NULL))
     wake (self);
 }
 
@@ -672,6 +677,24 @@ serve_in_main_loop (Server *self)
   g_clear_pointer (&self->loop, g_main_loop_unref);
 }
 
+/* Serving was broken off: the chunks that wait for an answer go with it, if it ever comes. */
+static void
+forget_chunks (Server *self)
+{
+  g_mutex_lock (&self->lock);
+  for (guint i = 0; i < self->chunks->len; i++)
+    {
+      AiopoolChunk *chunk = g_ptr_array_index (self->chunks, i);
+
+      if (g_atomic_int_get (&chunk->is_answered))
+        aiopool_chunk_free (chunk);
+      else
+        chunk->is_forgotten = TRUE;
+    }
+  g_mutex_unlock (&self->lock);
+  g_clear_pointer (&self->chunks, g_ptr_array_unref);
+}
+
 /* In a hook's loop, when the socket is readable or after wake(): does what can be done. */
 AiopoolWorkerNext
 aiopool_serve_dispatch (void)
@@ -743,7 +766,7 @@ aiopool_serve (AiopoolSession           *session,
   aiopool_log_stop ();
   aiopool_outbox_flush (session->outbox);
   g_clear_object (&self->spare);
-  g_ptr_array_unref (self->chunks);
+  forget_chunks (self);
   aiopool_type_pins_clear (&self->pins);
   if (self->fault != NULL)
     give_up (self);

@@ -113,6 +113,66 @@ progress (AiopoolCall *call,
   return g_variant_ref (value);
 }
 
+/* That a call of an item is as one of a task. Each way of answering, one after the other. */
+static void
+check_view (AiopoolCall *call,
+            GVariant    *value)
+{
+  static AiopoolCall *kept;
+  GVariant *keywords = aiopool_call_get_keywords (call);
+  GUnixFDList *fds = aiopool_call_get_fds (call);
+  g_autoptr (GBytes) payload = NULL;
+  AiopoolFormat format;
+
+  g_assert_true (call != kept);
+  if (kept == NULL)
+    kept = g_object_ref (call);
+  g_assert_cmpstr (aiopool_call_get_function (call), ==, "view");
+  g_assert_true (aiopool_call_get_arguments (call) == value);
+  g_assert_true (g_variant_lookup (keywords, "key", "i", NULL));
+  g_assert_cmpint (g_unix_fd_list_get_length (fds), ==, 1);
+  payload = aiopool_call_dup_payload (call, &format);
+  g_assert_cmpuint (g_bytes_get_size (payload), ==, sizeof (gint64));
+  g_assert_cmpint (format, ==, AIOPOOL_FORMAT_GVARIANT);
+  g_assert_cmpfloat (aiopool_call_get_time_left (call), >, 9.0);
+  g_assert_cmpfloat (aiopool_call_get_time_left (call), <=, 10.0);
+  g_assert_false (aiopool_call_is_cancelled (call));
+}
+
+static GVariant *
+view (AiopoolCall *call,
+      GVariant    *value,
+      gpointer     user_data,
+      GError     **error)
+{
+  gint64 number = g_variant_get_int64 (value);
+  g_autoptr (AiopoolErrorInfo) info = aiopool_error_info_new ("Type", "message");
+  g_autoptr (GBytes) bytes = g_bytes_new_static ("raw", 3);
+  gint64 *buffer = NULL;
+
+  check_view (call, value);
+  switch (number % 5)
+    {
+    case 0:
+      return g_variant_ref (value);
+    case 1:
+      aiopool_call_return_value (call, g_variant_new_int64 (number));
+      return NULL;
+    case 2:
+      buffer = aiopool_call_new_buffer (call, sizeof *buffer);
+      *buffer = number;
+      aiopool_call_return_buffer (call, buffer, sizeof *buffer, AIOPOOL_FORMAT_GVARIANT, "x");
+      return NULL;
+    case 3:
+      aiopool_call_set_result_fds (call, aiopool_call_get_fds (call));
+      aiopool_call_return_payload (call, bytes, AIOPOOL_FORMAT_RAW);
+      return NULL;
+    default:
+      aiopool_call_set_error_info (call, info);
+      return fail (error);
+    }
+}
+
 /* Answers in another thread, a little after it has returned with nothing. */
 static gpointer
 answer_later (gpointer data)
@@ -171,6 +231,7 @@ register_functions (AiopoolService *service,
   aiopool_service_add (service, "act", act, NULL, NULL);
   aiopool_service_add (service, "text", text, NULL, NULL);
   aiopool_service_add (service, "progress", progress, NULL, NULL);
+  aiopool_service_add (service, "view", view, NULL, NULL);
   if (g_getenv ("AIOPOOL_TEST_ASYNC") == NULL)
     return;
   aiopool_service_add_async (service, "threaded", threaded, NULL, NULL);
@@ -271,6 +332,18 @@ scheduler_new (guint max_workers,
   return scheduler_of (launcher, &limits);
 }
 
+/* It shares no memory with its worker. */
+AiopoolScheduler *
+scheduler_untrusted (void)
+{
+  g_autoptr (AiopoolLauncher) launcher = aiopool_launcher_new ();
+  AiopoolSchedulerLimits limits = some_limits (1);
+
+  aiopool_launcher_setenv (launcher, SHARED_VARIABLE, shared_path);
+  aiopool_launcher_set_trusted (launcher, FALSE);
+  return scheduler_of (launcher, &limits);
+}
+
 /* Everything is done before it is closed. */
 void
 scheduler_end (AiopoolScheduler *scheduler)
@@ -326,8 +399,11 @@ take_outcome (Whole          *whole,
               guint           index,
               AiopoolOutcome *outcome)
 {
+  if (outcome->fds != NULL)
+    whole->items[index].n_fds = g_unix_fd_list_get_length (outcome->fds);
   if (outcome->error != NULL)
     {
+      whole->items[index].has_info = outcome->info != NULL;
       whole->items[index].fate = FAILED;
       whole->items[index].error = g_steal_pointer (&outcome->error);
     }

@@ -34,6 +34,8 @@ typedef struct
   gint64  started;
   guint32 run_time;
   guint   n_came;
+  int     n_fds;
+  gboolean has_info;
 } Item;
 
 /* Values from 0 to n - 1, run in chunks: what has not begun is submitted again, if wanted. */
@@ -67,6 +69,7 @@ AiopoolScheduler *scheduler_of     (AiopoolLauncher              *launcher,
                                     const AiopoolSchedulerLimits *limits);
 AiopoolSchedulerLimits
                   some_limits      (guint                         max_workers);
+AiopoolScheduler *scheduler_untrusted (void);
 void              scheduler_end    (AiopoolScheduler             *scheduler);
 Whole            *whole_new        (AiopoolScheduler             *scheduler,
                                     const char                   *function,

@@ -404,6 +404,109 @@ test_a_call_that_nobody_answers_fails_its_item (void)
 }
 
 static void
+test_a_call_is_as_that_of_a_task (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "view", 100);
+  g_autoptr (GVariant) keywords = NULL;
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+
+  keywords = g_variant_ref_sink (g_variant_new_parsed ("{'key': <7>}"));
+  g_unix_fd_list_append (fds, 0, NULL);
+  whole->options.keywords = keywords;
+  whole->options.fds = fds;
+  whole->options.timeout = 10 * G_USEC_PER_SEC;
+  whole_submit (whole, 0, 100);
+  whole_wait (whole);
+  for (guint i = 0; i < 100; i++)
+    {
+      whole_check (whole, i, i + 1, i % 5 == 4 ? FAILED : VALUE);
+      g_assert_cmpint (whole->items[i].n_fds, ==, i % 5 == 3);
+      g_assert_cmpint (whole->items[i].has_info, ==, i % 5 == 4);
+    }
+  scheduler_end (scheduler);
+}
+
+static void
+test_a_worker_that_shares_no_memory (void)
+{
+  AiopoolScheduler *scheduler = scheduler_untrusted ();
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", 50000);
+
+  shared->large_at = 30000;
+  shared->fail_at = 40000;
+  whole_submit (whole, 0, 50000);
+  whole_wait (whole);
+  whole_check (whole, 0, 40000, VALUE);
+  whole_check (whole, 40000, 40001, FAILED);
+  whole_check (whole, 40001, 50000, VALUE);
+  scheduler_end (scheduler);
+}
+
+/* Results of more than the pool allows fail, one by one; small ones go together all the same. */
+static void
+test_a_small_limit_of_results (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  AiopoolSchedulerLimits limits = some_limits (1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", N);
+
+  limits.max_result_size = 8;
+  aiopool_scheduler_set_limits (scheduler, &limits);
+  shared->large_at = 500;
+  whole_submit (whole, 0, N);
+  whole_wait (whole);
+  whole_check (whole, 0, 500, VALUE);
+  whole_check (whole, 500, 501, FAILED);
+  g_assert_error (whole->items[500].error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_TOO_LARGE);
+  whole_check (whole, 501, N, VALUE);
+  scheduler_end (scheduler);
+}
+
+/* Times are those of the items: in order, in the time that all took, and as long as they ran. */
+static void
+test_times_of_items (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", 60);
+  gint64 begun = g_get_monotonic_time ();
+  gint64 last = begun;
+
+  shared->long_at = 50;
+  whole_submit (whole, 0, 60);
+  whole_wait (whole);
+  for (guint i = 0; i < 60; i++)
+    {
+      g_assert_cmpint (whole->items[i].started, >=, last);
+      g_assert_cmpint (whole->items[i].started + whole->items[i].run_time, <=,
+                       g_get_monotonic_time ());
+      g_assert_true (i < 50 || whole->items[i].run_time >= 3000);
+      last = whole->items[i].started;
+    }
+  scheduler_end (scheduler);
+}
+
+static void
+test_a_chunk_counts_as_one_task (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  AiopoolSchedulerLimits limits = some_limits (1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", 400);
+  g_autoptr (GArray) workers = NULL;
+
+  limits.max_tasks_per_worker = 2;
+  aiopool_scheduler_set_limits (scheduler, &limits);
+  for (guint i = 0; i < 4; i++)
+    whole_submit (whole, 100 * i, 100);
+  whole_wait (whole);
+  whole_check (whole, 0, 400, VALUE);
+  workers = aiopool_scheduler_list_workers (scheduler);
+  for (guint i = 0; i < workers->len; i++)
+    g_assert_cmpuint (g_array_index (workers, AiopoolWorkerStatus, i).number, <=, 3);
+  scheduler_end (scheduler);
+}
+
+static void
 test_progress_is_that_of_all (void)
 {
   AiopoolScheduler *scheduler = scheduler_new (1, 1);
@@ -473,6 +576,11 @@ add_tests (void)
   g_test_add_func ("/chunks/shutdown/terminate", test_a_shutdown_that_terminates);
   g_test_add_func ("/chunks/async", test_asynchronous_functions_one_by_one);
   g_test_add_func ("/chunks/forgotten", test_a_call_that_nobody_answers_fails_its_item);
+  g_test_add_func ("/chunks/view", test_a_call_is_as_that_of_a_task);
+  g_test_add_func ("/chunks/untrusted", test_a_worker_that_shares_no_memory);
+  g_test_add_func ("/chunks/result-size", test_a_small_limit_of_results);
+  g_test_add_func ("/chunks/times", test_times_of_items);
+  g_test_add_func ("/chunks/one-task", test_a_chunk_counts_as_one_task);
   g_test_add_func ("/chunks/progress", test_progress_is_that_of_all);
   g_test_add_func ("/chunks/million", test_a_million_items);
   g_test_add_func ("/chunks/million-in-one", test_one_chunk_of_all);

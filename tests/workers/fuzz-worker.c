@@ -37,7 +37,7 @@ typedef enum
   STEP_DATA_FDS, /* with descriptors */
   STEP_CONTROL,
   STEP_PAGE,     /* over the status page */
-  STEP_SENT,     /* a task is marked as sent in the page */
+  STEP_SENT,     /* a task is marked as sent in the page, with so many items if it is a chunk */
   STEP_CLOSE,    /* a socket is closed */
   N_STEPS
 } StepKind;
@@ -203,7 +203,10 @@ mark_sent (const FuzzStep *step)
 {
   guint64 generation = step->how / 16 + 1;
 
-  aiopool_status_page_set_sent (parent.page, generation << 16 | step->how % 16);
+  guint64 id = generation << 16 | step->how % 16;
+
+  aiopool_status_page_set_items (parent.page, id, step->size > 0 ? step->data[0] : 5);
+  aiopool_status_page_set_sent (parent.page, id);
 }
 
 static void
