@@ -171,7 +171,8 @@ aiopool_chunks_estimate (AiopoolPeer *peer,
   return total;
 }
 
-/* The chunk at @peer of which most items have not begun; (nullable). */
+/* The chunk at @peer of which most items have not begun; (nullable). It keeps one at least: a chunk
+ * of one that has not begun is on its way. */
 static AiopoolOrder *
 find_longest (AiopoolPeer *peer,
               gint64       now,
@@ -184,7 +185,7 @@ find_longest (AiopoolPeer *peer,
     {
       guint32 n = count_left (outbound, order, now) - 1;
 
-      if (AIOPOOL_ORDER_IS_CHUNK (order) && n > *n_left)
+      if (AIOPOOL_ORDER_IS_CHUNK (order) && order->n_items > 1 && n > *n_left)
         {
           longest = order;
           *n_left = n;

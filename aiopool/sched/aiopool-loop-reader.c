@@ -15,7 +15,7 @@
  * keeps its last worker, and that one's socket, until the context is iterated again or the pool is
  * closed. */
 
-#define MAX_ORDERS 2 /* more than that is not little */
+#define MAX_ORDERS 2 /* more than that is not little, nor is a chunk */
 
 typedef struct
 {
@@ -43,7 +43,8 @@ find_lender (AiopoolScheduler *self)
       lender = peer;
     }
   if (lender == NULL ||
-      aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (lender)) > MAX_ORDERS)
+      aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (lender)) > MAX_ORDERS ||
+      aiopool_outbound_get_n_chunks (aiopool_peer_get_outbound (lender)) > 0)
     return NULL;
   return lender;
 }

@@ -248,6 +248,18 @@ def peers(pick):
               for kind in PEERS for mib in (10, 100)))
 
 
+def chunks(pick):
+    sizes = (10, 100, 4096, 100_000)
+    many = pick(4_000_000, 400_000)
+    return Row(
+        'chunks', 'no-op items in chunks, two workers, without a pool',
+        (*(job('sched-chunks', 'rate', many, size) for size in sizes),
+         job('sched-chunks', 'floor', many)),
+        (),
+        (*(Note(f'{size} a chunk', value(f'sched.chunks.rate.{size}', '1/s')) for size in sizes),
+         Note('GVariant alone, one process', value('chunks.floor', '1/s'))))
+
+
 def blocking_run(pick):
     spin = Check('two cores, opt-in spin (no public API yet)',
                  ratio('pool.run.spin.two', 'raw.latency.two'), '<=', 0.4, 'raw')
@@ -263,7 +275,7 @@ def async_run(pick):
 
 
 ROWS = (blocking_run, async_run, throughput, waiting, values, work, uneven, start, idle, loop,
-        floors, peers)
+        chunks, floors, peers)
 
 
 def make_rows(quick):

@@ -176,8 +176,33 @@ measure_rate (int    n_arguments,
   aiopool_scheduler_abandon (scheduler);
 }
 
+/* What GVariant alone takes for each: an item of an array, the function, and to read its result. */
+static void
+measure_floor (int    n_arguments,
+               char **arguments)
+{
+  guint64 n = bench_number (n_arguments, arguments, 0);
+  g_autofree gint64 *values = g_new0 (gint64, n);
+  g_autofree gint64 *results = g_new0 (gint64, n);
+  g_autoptr (GVariant) array = NULL;
+  double start = bench_now ();
+
+  array = g_variant_ref_sink (g_variant_new_fixed_array (G_VARIANT_TYPE_INT64, values, n,
+                                                         sizeof *values));
+  for (guint64 i = 0; i < n; i++)
+    {
+      g_autoptr (GVariant) item = g_variant_get_child_value (array, i);
+      g_autoptr (GVariant) result = g_variant_take_ref (noop (NULL, item, NULL, NULL));
+
+      if (g_variant_get_type_string (result)[0] == 'x' && g_variant_get_size (result) == 8)
+        results[i] = *(const gint64 *) g_variant_get_data (result);
+    }
+  bench_emit ((double) n / (bench_now () - start), "1/s", "chunks.floor");
+}
+
 static const BenchCommand commands[] = {
   { "rate", "N-ITEMS CHUNK", measure_rate },
+  { "floor", "N-ITEMS", measure_floor },
   { NULL, NULL, NULL },
 };
 

@@ -644,6 +644,22 @@ whole_wait_held (int n)
     g_usleep (200);
 }
 
+/* Chunks that are not settled. @n_came (out): items of which something came. */
+guint
+whole_count (Whole *self,
+             guint *n_came)
+{
+  guint n_chunks;
+
+  g_mutex_lock (&self->lock);
+  n_chunks = self->n_chunks;
+  *n_came = 0;
+  for (guint i = 0; i < self->n; i++)
+    *n_came += self->items[i].n_came;
+  g_mutex_unlock (&self->lock);
+  return n_chunks;
+}
+
 void
 whole_check (Whole *self,
              guint  first,

@@ -79,6 +79,8 @@ AiopoolJob       *whole_submit     (Whole                        *self,
                                     guint                         n);
 void              whole_wait       (Whole                        *self);
 void              whole_wait_held  (int                           n);
+guint             whole_count      (Whole                        *self,
+                                    guint                        *n_came);
 void              whole_check      (Whole                        *self,
                                     guint                         first,
                                     guint                         end,

@@ -3,6 +3,7 @@
 
 #include "aiopool/base/aiopool-error.h"
 
+#include <signal.h>
 #include <string.h>
 
 /* Chunks: what came of each item, also when the worker dies in the middle; who runs the rest. */
@@ -163,13 +164,13 @@ static void
 test_a_timeout_counts_for_each_item (void)
 {
   AiopoolScheduler *scheduler = scheduler_new (1, 1);
-  g_autoptr (Whole) whole = whole_new (scheduler, "act", 300);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", 150);
 
   shared->long_at = 0;
-  whole->options.timeout = 300000;
-  whole_submit (whole, 0, 300);
+  whole->options.timeout = 200000;
+  whole_submit (whole, 0, 150);
   whole_wait (whole);
-  whole_check (whole, 0, 300, VALUE);
+  whole_check (whole, 0, 150, VALUE);
   scheduler_end (scheduler);
 }
 
@@ -200,11 +201,12 @@ test_a_forced_cancel_in_the_middle (void)
   AiopoolScheduler *scheduler = scheduler_new (1, 1);
   g_autoptr (Whole) whole = whole_new (scheduler, "act", N);
   AiopoolJob *job;
+  guint n_came;
 
   shared->deaf_at = 400;
   job = whole_submit (whole, 0, N);
   whole_wait_held (1);
-  while (job->order.n_came < 400) /* they come within a millisecond */
+  while (whole_count (whole, &n_came) == 1 && n_came < 400) /* within a millisecond */
     g_usleep (100);
   g_assert_true (aiopool_scheduler_cancel (scheduler, job, AIOPOOL_CANCEL_FORCE));
   whole_wait (whole);
@@ -214,6 +216,31 @@ test_a_forced_cancel_in_the_middle (void)
   whole_check (whole, 401, N, NOT_BEGUN);
   scheduler_end (scheduler);
   g_assert_cmpuint (shared->n_runs[401], ==, 0);
+}
+
+/* No more items begin, and the one that runs is over before anybody is harmed for it. */
+static void
+test_a_forced_cancel_of_short_items (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 1);
+  AiopoolWorkerStatus status;
+
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autoptr (Whole) whole = whole_new (scheduler, "act", MAX_VALUES);
+      AiopoolJob *job = whole_submit (whole, 0, MAX_VALUES);
+      gint64 since;
+      int pid;
+
+      while (aiopool_scheduler_count_begun (scheduler, job, &since, &pid) < 100)
+        g_usleep (100);
+      g_assert_true (aiopool_scheduler_cancel (scheduler, job, AIOPOOL_CANCEL_FORCE));
+      whole_wait (whole);
+      whole_check (whole, MAX_VALUES - 1, MAX_VALUES, NOT_BEGUN);
+    }
+  g_assert_true (aiopool_scheduler_get_worker (scheduler, 1, &status));
+  g_assert_cmpint (status.state, <=, AIOPOOL_WORKER_BUSY);
+  scheduler_end (scheduler);
 }
 
 static void
@@ -276,7 +303,7 @@ static void
 test_shortening_races_the_worker (void)
 {
   AiopoolScheduler *scheduler = scheduler_new (1, 1);
-  const guint n_rounds = 400;
+  const guint n_rounds = 150;
 
   for (guint round = 0; round < n_rounds; round++)
     {
@@ -315,6 +342,48 @@ test_an_idle_worker_gets_half (void)
   g_assert_cmpuint (whole->n_shortened, >, 0);
   for (guint i = 0; i < 200; i++)
     g_assert_cmpuint (shared->n_runs[i], ==, 1);
+  scheduler_end (scheduler);
+}
+
+static void
+signal_worker (AiopoolScheduler *scheduler,
+               guint             number,
+               int               signal_number)
+{
+  AiopoolWorkerStatus status;
+
+  g_assert_true (aiopool_scheduler_get_worker (scheduler, number, &status));
+  g_assert_cmpint (kill (status.pid, signal_number), ==, 0);
+}
+
+/* One worker does not even begin, and another one has nothing to do: of a chunk of one there is no
+ * half. */
+static void
+test_a_chunk_of_one_is_not_halved (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (2, 1);
+  g_autoptr (Whole) first = whole_new (scheduler, "act", 2);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", 40);
+  guint n_came;
+
+  g_assert_cmpuint (aiopool_scheduler_spawn (scheduler, 2, NULL), ==, 2);
+  shared->hold_at = 0;
+  whole_submit (first, 0, 1);
+  whole_wait_held (1);
+  whole_submit (first, 1, 1);
+  shared->is_open = TRUE;
+  whole_wait (first);
+  signal_worker (scheduler, 1, SIGSTOP);
+  whole_submit (whole, 0, 1);
+  for (guint i = 1; i < 40; i++)
+    {
+      whole_submit (whole, i, 1);
+      while (whole_count (whole, &n_came) > 1)
+        g_usleep (200);
+    }
+  signal_worker (scheduler, 1, SIGCONT);
+  whole_wait (whole);
+  whole_check (whole, 0, 40, VALUE);
   scheduler_end (scheduler);
 }
 
@@ -540,14 +609,14 @@ test_a_million_items (void)
 }
 
 static void
-test_one_chunk_of_all (void)
+test_one_large_chunk (void)
 {
   AiopoolScheduler *scheduler = scheduler_new (1, 1);
-  g_autoptr (Whole) whole = whole_new (scheduler, "act", MAX_VALUES);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", MAX_VALUES / 4);
 
-  whole_submit (whole, 0, MAX_VALUES);
+  whole_submit (whole, 0, MAX_VALUES / 4);
   whole_wait (whole);
-  whole_check (whole, 0, MAX_VALUES, VALUE);
+  whole_check (whole, 0, MAX_VALUES / 4, VALUE);
   scheduler_end (scheduler);
 }
 
@@ -567,10 +636,12 @@ add_tests (void)
   g_test_add_func ("/chunks/timeout/each", test_a_timeout_counts_for_each_item);
   g_test_add_func ("/chunks/cancel/cooperative", test_a_cancel_in_the_middle);
   g_test_add_func ("/chunks/cancel/forced", test_a_forced_cancel_in_the_middle);
+  g_test_add_func ("/chunks/cancel/forced-short", test_a_forced_cancel_of_short_items);
   g_test_add_func ("/chunks/cancel/unstarted", test_a_cancel_before_the_start);
   g_test_add_func ("/chunks/shorten/states", test_shortening_before_and_after_the_start);
   g_test_add_func ("/chunks/shorten/race", test_shortening_races_the_worker);
   g_test_add_func ("/chunks/idle-worker", test_an_idle_worker_gets_half);
+  g_test_add_func ("/chunks/halves", test_a_chunk_of_one_is_not_halved);
   g_test_add_func ("/chunks/shutdown/drain", test_a_shutdown_that_drains_does_all);
   g_test_add_func ("/chunks/shutdown/cancel", test_a_shutdown_that_cancels_takes_the_tail);
   g_test_add_func ("/chunks/shutdown/terminate", test_a_shutdown_that_terminates);
@@ -583,7 +654,7 @@ add_tests (void)
   g_test_add_func ("/chunks/one-task", test_a_chunk_counts_as_one_task);
   g_test_add_func ("/chunks/progress", test_progress_is_that_of_all);
   g_test_add_func ("/chunks/million", test_a_million_items);
-  g_test_add_func ("/chunks/million-in-one", test_one_chunk_of_all);
+  g_test_add_func ("/chunks/large", test_one_large_chunk);
 }
 
 int
