@@ -63,13 +63,15 @@ aiopool_report_error (AiopoolReport *self,
   aiopool_report_settle (self, job, &outcome);
 }
 
-/* A job that has not started and will not. Takes @error. */
+/* A job that has not started and will not. Takes @error. Of a chunk its owner hears, nobody else. */
 void
 aiopool_report_given_up (AiopoolReport *self,
                          AiopoolJob    *job,
                          GError        *error)
 {
   aiopool_report_error (self, job, error, 0);
+  if (AIOPOOL_ORDER_IS_CHUNK (&job->order))
+    return;
   g_array_index (self->entries, Entry, self->entries->len - 1).is_given_up = TRUE;
   self->has_given_up = TRUE;
 }

@@ -3,6 +3,7 @@
 
 #include <aiopool/aiopool.h>
 
+#include "aiopool/api/aiopool-pool-private.h"
 #include "aiopool/base/aiopool-engine-private.h"
 #include "aiopool/wire/aiopool-channel-private.h"
 #include "aiopool/wire/aiopool-message-private.h"
@@ -26,6 +27,7 @@
 
 #define PAGE_OUTBOX 36864 /* where the outbox begins in the status page */
 #define MAX_FUTURES 16
+#define MAX_CHUNKS  16
 #define MAX_FAKES   2
 #define MAX_IDS     64
 #define MAX_ROUNDS  2000
@@ -46,6 +48,8 @@ typedef enum
   STEP_TIME,     /* goes by */
   STEP_DEAF,     /* the process stops reading, or begins again */
   STEP_OTHER,    /* what follows is about the other process */
+  STEP_CLAIM,    /* an item of a task that came is begun */
+  STEP_SHORTEN,  /* the parent takes items back */
   N_STEPS
 } StepKind;
 
@@ -71,7 +75,20 @@ typedef struct
   AiopoolExecutor *pool;    /* (owned) */
   AiopoolFuture   *futures[MAX_FUTURES]; /* (owned) */
   guint            n_futures;
+  AiopoolJob      *chunks[MAX_CHUNKS]; /* (owned) of Chunk: all of them */
+  guint            n_chunks;
+  guint            n_open;  /* not settled */
 } Run;
+
+/* Items on the pool's scheduler itself. */
+typedef struct
+{
+  AiopoolJob  job; /* first */
+  AiopoolSpec spec;
+  Run        *run;
+  guint       end;    /* what was taken back is behind it */
+  guint       n_came;
+} Chunk;
 
 static GMainContext *engine_context; /* (unowned: the engine) */
 static gint64        now = G_USEC_PER_SEC;
@@ -323,6 +340,148 @@ settle (void)
     read_tasks (fakes[i]);
 }
 
+static void submit_chunk (Run      *self,
+                          guint     how,
+                          guint     n_items,
+                          gboolean  is_rest);
+
+static void
+on_items (AiopoolJob   *job,
+          AiopoolItems *items)
+{
+  Chunk *chunk = (Chunk *) job;
+  g_autoptr (GVariant) array = NULL;
+
+  g_assert_cmpuint (items->first, ==, chunk->n_came);
+  g_assert_cmpuint (items->first + items->n, <=, chunk->end);
+  chunk->n_came += items->n;
+  if (items->values == NULL)
+    {
+      g_assert_cmpuint (items->n, ==, 1);
+      g_assert_true ((items->outcome.payload == NULL) == (items->outcome.error != NULL));
+      return;
+    }
+  array = aiopool_payload_dup_variant (items->values, FALSE);
+  g_assert_cmpuint (g_variant_n_children (array), ==, items->n);
+  for (guint i = 0; i < items->n; i++)
+    {
+      g_autoptr (GVariant) value = g_variant_get_child_value (array, i);
+      g_autoptr (GVariant) normal = g_variant_get_normal_form (value);
+
+      g_assert_true (g_variant_is_normal_form (normal));
+    }
+}
+
+static void
+take_rest (Chunk *chunk,
+           guint  from)
+{
+  guint n = chunk->end > from ? chunk->end - from : 0;
+
+  chunk->end -= n;
+  if (n > 0)
+    submit_chunk (chunk->run, 0, n, TRUE);
+}
+
+static void
+on_settled (AiopoolJob       *job,
+            AiopoolOutcome   *outcome,
+            AiopoolPostBatch *batch)
+{
+  Chunk *chunk = (Chunk *) job;
+
+  g_assert_null (outcome->payload);
+  g_assert_cmpuint (outcome->n_begun, >=, chunk->n_came);
+  g_assert_true (outcome->error != NULL || outcome->n_begun == chunk->n_came);
+  if (outcome->error == NULL || outcome->n_begun > 0)
+    take_rest (chunk, outcome->n_begun);
+  chunk->run->n_open--;
+}
+
+static void
+on_released (AiopoolJob       *job,
+             AiopoolPostBatch *batch)
+{
+}
+
+static void
+on_shortened (AiopoolJob       *job,
+              guint             n_items,
+              AiopoolPostBatch *batch)
+{
+  take_rest ((Chunk *) job, n_items);
+}
+
+static void
+on_progress (AiopoolJob *job,
+             double      fraction,
+             char       *text)
+{
+  g_free (text);
+}
+
+static gboolean
+on_logged (AiopoolJob       *job,
+           AiopoolLogRecord *record)
+{
+  return FALSE;
+}
+
+static const AiopoolJobClass chunk_class = {
+  .settled = on_settled, .released = on_released, .progress = on_progress, .logged = on_logged,
+  .items = on_items, .shortened = on_shortened
+};
+
+static void
+submit_chunk (Run      *self,
+              guint     how,
+              guint     n_items,
+              gboolean  is_rest)
+{
+  static const AiopoolSpecOptions options[2] = { { .timeout = 0 }, { .timeout = 250000 } };
+  static const gint64 values[16] = { 0 };
+  AiopoolPayloadView view = { AIOPOOL_FORMAT_GVARIANT, "ax", values, n_items * sizeof (gint64) };
+  AiopoolScheduler *scheduler = AIOPOOL_POOL (self->pool)->scheduler;
+  Chunk *chunk;
+
+  if (self->n_chunks == MAX_CHUNKS)
+    return;
+  chunk = g_new0 (Chunk, 1);
+  chunk->job.klass = &chunk_class;
+  chunk->job.holds = 1;
+  chunk->job.is_rest = is_rest;
+  chunk->spec = (AiopoolSpec) { g_intern_static_string ("function"),
+                                aiopool_payload_new_copy (&view), &options[how & 1], n_items };
+  chunk->run = self;
+  chunk->end = n_items;
+  self->chunks[self->n_chunks++] = &chunk->job;
+  self->n_open += aiopool_scheduler_submit (scheduler, &chunk->job, &chunk->spec, NULL);
+}
+
+static void
+shorten (Run   *self,
+         guint  how)
+{
+  Chunk *chunk;
+
+  if (self->n_chunks == 0)
+    return;
+  chunk = (Chunk *) self->chunks[(how >> 4) % self->n_chunks];
+  if (chunk->job.scheduler != NULL)
+    aiopool_scheduler_shorten (chunk->job.scheduler, &chunk->job, how & 15);
+}
+
+static void
+free_chunks (Run *self)
+{
+  g_assert_cmpuint (self->n_open, ==, 0);
+  for (guint i = 0; i < self->n_chunks; i++)
+    {
+      aiopool_payload_unref (((Chunk *) self->chunks[i])->spec.argument);
+      g_free (self->chunks[i]);
+    }
+}
+
 /* Its argument is small, in shared memory, or more than the socket takes twice. */
 static AiopoolTask *
 new_task (guint how)
@@ -354,6 +513,11 @@ submit (Run   *self,
   g_autoptr (AiopoolTask) task = NULL;
   AiopoolFuture *future;
 
+  if ((how & 64) != 0)
+    {
+      submit_chunk (self, how, 1 + (how & 15), FALSE);
+      return;
+    }
   if (self->n_futures == MAX_FUTURES)
     return;
   task = new_task (how);
@@ -403,6 +567,7 @@ act (Fake           *fake,
      const FuzzStep *step)
 {
   g_autoptr (GUnixFDList) fds = NULL;
+  guint32 index;
 
   switch ((StepKind) step->what)
     {
@@ -420,6 +585,11 @@ act (Fake           *fake,
     case STEP_START:
       if (fake->n_ids > 0)
         aiopool_status_page_start (fake->page, fake->ids[step->how % fake->n_ids], now);
+      break;
+    case STEP_CLAIM:
+      if (fake->n_ids > 0)
+        aiopool_status_page_claim_item (fake->page, fake->ids[step->how % fake->n_ids], now,
+                                        &index);
       break;
     case STEP_ANSWER:
       answer (fake, step);
@@ -453,7 +623,8 @@ wait_some (Run   *self,
     g_assert_true ((aiopool_future_get_state (self->futures[i]) >= AIOPOOL_FUTURE_DONE) ==
                    aiopool_future_is_done (self->futures[i]));
   g_assert_cmpuint (aiopool_executor_get_n_pending (self->pool) +
-                    aiopool_executor_get_n_running (self->pool), <=, self->n_futures);
+                    aiopool_executor_get_n_running (self->pool), <=,
+                    self->n_futures + self->n_open);
 }
 
 static void
@@ -465,6 +636,8 @@ take_step (Run            *self,
   else if (step->what == STEP_CANCEL && self->n_futures > 0)
     aiopool_future_cancel (self->futures[(step->how >> 2) % self->n_futures],
                            (AiopoolCancelMode) (step->how % 3));
+  else if (step->what == STEP_SHORTEN)
+    shorten (self, step->how);
   else if (step->what == STEP_TIME)
     wait_some (self, step->how);
   else if (step->what == STEP_OTHER)
@@ -534,6 +707,7 @@ close_pool (Run *self)
   g_clear_object (&closed);
   g_clear_object (&self->pool);
   settle ();
+  free_chunks (self);
 }
 
 static AiopoolExecutor *
