@@ -209,6 +209,29 @@ estimate_tail (AiopoolPeer  *peer,
   return MAX (expected, since > 0 ? now - since : 0);
 }
 
+static void
+look_again (AiopoolScheduler *self,
+            gint64            now)
+{
+  if (self->balance_at == 0)
+    self->balance_at = now + SPLIT_USEC;
+  aiopool_dispatch_wake_at (self, self->balance_at);
+}
+
+/* A chunk was sent. A worker that has nothing to do then will not ask for half of it by itself. */
+void
+aiopool_chunks_watch (AiopoolScheduler *self,
+                      gint64            now)
+{
+  gboolean is_any_idle = FALSE;
+
+  for (guint i = 0; i < self->peers->len && !is_any_idle; i++)
+    is_any_idle = aiopool_peer_get_state (g_ptr_array_index (self->peers, i)) ==
+                  AIOPOOL_WORKER_IDLE;
+  if (is_any_idle)
+    look_again (self, now);
+}
+
 /* There is a worker without work: half of what has not begun of the longest chunk is for it. FALSE
  * if there is no chunk that is worth it now; then it is looked at again, if it may become so. */
 gboolean
@@ -240,8 +263,7 @@ aiopool_chunks_split (AiopoolScheduler *self,
     return FALSE;
   if (most < SPLIT_USEC)
     {
-      self->balance_at = now + SPLIT_USEC;
-      aiopool_dispatch_wake_at (self, self->balance_at);
+      look_again (self, now);
       return FALSE;
     }
   aiopool_chunks_shorten (self, AIOPOOL_JOB (longest), longest->n_items - (n_most + 1) / 2, report);

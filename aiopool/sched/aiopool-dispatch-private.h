@@ -126,6 +126,8 @@ void     aiopool_chunks_shorten            (AiopoolScheduler      *self,
                                             AiopoolReport         *report);
 gint64   aiopool_chunks_estimate           (AiopoolPeer           *peer,
                                             gint64                 now);
+void     aiopool_chunks_watch              (AiopoolScheduler      *self,
+                                            gint64                 now);
 gboolean aiopool_chunks_split              (AiopoolScheduler      *self,
                                             gint64                 now,
                                             AiopoolReport         *report);

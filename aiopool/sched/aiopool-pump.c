@@ -128,6 +128,7 @@ fill (AiopoolScheduler *self,
       AiopoolReport    *report)
 {
   AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
+  gboolean has_chunk = FALSE;
   gint64 now = 0;
   AiopoolOrder *order;
 
@@ -146,9 +147,12 @@ fill (AiopoolScheduler *self,
         aiopool_timeouts_watch (self, job, first_deadline (job, now));
       if (aiopool_outbound_add (outbound, order, now))
         g_atomic_int_inc (&job->holds);
+      has_chunk |= AIOPOOL_ORDER_IS_CHUNK (order);
       report->has_room = TRUE;
     }
   aiopool_peer_set_busy (peer, aiopool_outbound_get_n_slots (outbound) > 0);
+  if (has_chunk && self->queue.n_orders == 0)
+    aiopool_chunks_watch (self, now);
 }
 
 /* The order whose argument could not be made ready. */

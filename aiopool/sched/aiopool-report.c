@@ -63,7 +63,7 @@ aiopool_report_error (AiopoolReport *self,
   aiopool_report_settle (self, job, &outcome);
 }
 
-/* A job that has not started and will not. Takes @error. Of a chunk its owner hears, nobody else. */
+/* A job that has not started and will not. Takes @error. Of a chunk only its owner hears. */
 void
 aiopool_report_given_up (AiopoolReport *self,
                          AiopoolJob    *job,

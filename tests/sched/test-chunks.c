@@ -323,17 +323,33 @@ test_shortening_races_the_worker (void)
   scheduler_end (scheduler);
 }
 
+/* Two workers that have run a task each. */
+static AiopoolScheduler *
+scheduler_with_two (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (2, 1);
+  g_autoptr (Whole) whole = whole_new (scheduler, "act", 2);
+
+  g_assert_cmpuint (aiopool_scheduler_spawn (scheduler, 2, NULL), ==, 2);
+  shared->hold_at = 0;
+  whole_submit (whole, 0, 1);
+  whole_wait_held (1);
+  whole_submit (whole, 1, 1);
+  while (shared->n_runs[1] == 0)
+    g_usleep (200);
+  shared->is_open = TRUE;
+  whole_wait (whole);
+  shared->hold_at = -1;
+  shared->n_runs[0] = shared->n_runs[1] = 0;
+  return scheduler;
+}
+
 static void
 test_an_idle_worker_gets_half (void)
 {
-  AiopoolScheduler *scheduler = scheduler_new (2, 1);
-  g_autoptr (Whole) warm = whole_new (scheduler, "act", 2);
+  AiopoolScheduler *scheduler = scheduler_with_two ();
   g_autoptr (Whole) whole = whole_new (scheduler, "act", 200);
 
-  g_assert_cmpuint (aiopool_scheduler_spawn (scheduler, 2, NULL), ==, 2);
-  whole_submit (warm, 0, 2);
-  whole_wait (warm);
-  shared->n_runs[0] = shared->n_runs[1] = 0;
   shared->long_at = 0;
   whole->goes_on = TRUE;
   whole_submit (whole, 0, 200);
@@ -361,18 +377,10 @@ signal_worker (AiopoolScheduler *scheduler,
 static void
 test_a_chunk_of_one_is_not_halved (void)
 {
-  AiopoolScheduler *scheduler = scheduler_new (2, 1);
-  g_autoptr (Whole) first = whole_new (scheduler, "act", 2);
+  AiopoolScheduler *scheduler = scheduler_with_two ();
   g_autoptr (Whole) whole = whole_new (scheduler, "act", 40);
   guint n_came;
 
-  g_assert_cmpuint (aiopool_scheduler_spawn (scheduler, 2, NULL), ==, 2);
-  shared->hold_at = 0;
-  whole_submit (first, 0, 1);
-  whole_wait_held (1);
-  whole_submit (first, 1, 1);
-  shared->is_open = TRUE;
-  whole_wait (first);
   signal_worker (scheduler, 1, SIGSTOP);
   whole_submit (whole, 0, 1);
   for (guint i = 1; i < 40; i++)
