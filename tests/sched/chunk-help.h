@@ -63,6 +63,7 @@ extern char   *directory; /* for files; (owned) */
 int               chunk_main       (int                           argc,
                                     char                         *argv[],
                                     void                        (*add_tests) (void));
+void              chunk_add_functions (AiopoolService             *service);
 AiopoolScheduler *scheduler_new    (guint                         max_workers,
                                     guint                         tasks_per_worker);
 AiopoolScheduler *scheduler_of     (AiopoolLauncher              *launcher,
