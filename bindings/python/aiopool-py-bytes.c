@@ -70,8 +70,11 @@ aiopool_py_view (GBytes *bytes)
 static void
 release (gpointer data)
 {
-  PyGILState_STATE state = PyGILState_Ensure ();
+  PyGILState_STATE state;
 
+  if (!Py_IsInitialized ()) /* the process ends, and Python has before it */
+    return;
+  state = PyGILState_Ensure ();
   PyBuffer_Release (data);
   g_free (data);
   PyGILState_Release (state);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/pool/helper.h"
 
-/* The table that workers in other languages serve by, with a worker in C that uses it as they do. */
+/* The table that workers in other languages serve by, with a worker in C that does as they do. */
 
 static AiopoolExecutor *
 new_pool (guint tasks_per_worker)

@@ -5,7 +5,7 @@
 import math
 import os
 
-from worker_case import Aiopool, Case, _pickling, _spawn
+from worker_case import Aiopool, Case, GLib, _payload, _pickling, _spawn
 
 import worker_tasks
 from taptest import main
@@ -99,6 +99,24 @@ class Pickles(Case):
                                      writable=True)
         future = self.submit_bytes(self.pool, b"".join(pieces))
         self.assertEqual(self.get_pickle(future).sum(), MEBIBYTE)
+
+    def test_payloads_are_made_and_looked_at(self):
+        for pieces in ([], [b""], [b"one"], [b"one", bytearray(b"two"), memoryview(b"three")],
+                       [b"large" * 100_000], [b"large" * 100_000, b"end"]):
+            payload = _payload.join(pieces)
+            self.assertEqual(type(payload), GLib.Bytes)
+            view = _payload.view(payload)
+            del payload
+            self.assertEqual(view, b"".join(pieces))
+            self.assertTrue(view.readonly)
+        for bad in (None, ["text"], [None]):
+            with self.assertRaises(TypeError):
+                _payload.join(bad)
+
+    def test_a_result_is_a_view_of_shared_memory(self):
+        found = [self.run_here(worker_tasks.echo, memoryview(bytes([i]) * MEBIBYTE))
+                 for i in range(5)]
+        self.assertEqual([bytes(view[-3:]) for view in found], [bytes([i]) * 3 for i in range(5)])
 
     def test_memory_that_a_task_keeps_is_not_used_again(self):
         first = memoryview(b"1" * MEBIBYTE)

@@ -13,7 +13,7 @@ import gi
 gi.require_version("Aiopool", "1")
 from gi.repository import Aiopool, GLib  # noqa: E402
 
-from aiopool import _pickling, _spawn  # noqa: E402
+from aiopool import _payload, _pickling, _spawn  # noqa: E402
 
 HERE = str(Path(__file__).resolve().parent)
 if HERE not in sys.path:
@@ -84,23 +84,26 @@ class Case(unittest.TestCase):
 
     def submit_pickle(self, pool, function, *args, **keywords):
         pieces = _pickling.pack_call(function, args, keywords)
-        return self.submit_bytes(pool, b"".join(pieces), getattr(function, "__name__", "pickle"))
+        return self.submit_payload(pool, _payload.join(pieces),
+                                   getattr(function, "__name__", "pickle"))
 
     def submit_bytes(self, pool, data, name="pickle"):
-        return pool.submit(Aiopool.Task.new_for_payload(name, GLib.Bytes.new(data),
-                                                        Aiopool.Format.PICKLE), None)
+        return self.submit_payload(pool, GLib.Bytes.new(data), name)
+
+    def submit_payload(self, pool, payload, name):
+        return pool.submit(Aiopool.Task.new_for_payload(name, payload, Aiopool.Format.PICKLE), None)
 
     def get_pickle(self, future):
         """The result, or the exception is raised."""
         error = self.wait(future).get_error()
         if error is None:
-            return _pickling.unpack(future.get_payload()[0].get_data())
+            return _pickling.unpack(_payload.view(future.get_payload()[0]))
         raise self.get_exception(future)[0]
 
     def get_exception(self, future):
         payload, format = self.wait(future).get_error_info().get_payload()
         self.assertEqual(format, Aiopool.Format.PICKLE)
-        return _pickling.load_exception(payload.get_data())
+        return _pickling.load_exception(_payload.view(payload))
 
     def run_pickle(self, pool, function, *args, **keywords):
         return self.get_pickle(self.submit_pickle(pool, function, *args, **keywords))

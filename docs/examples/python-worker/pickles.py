@@ -3,14 +3,13 @@
 import gi
 
 gi.require_version("Aiopool", "1")
-from gi.repository import Aiopool, GLib
+from gi.repository import Aiopool
 
-from aiopool import _pickling, _spawn
+from aiopool import _payload, _pickling, _spawn
 
 
 def submit(pool, function, *args, **kwargs):
-    pieces = _pickling.pack_call(function, args, kwargs)  # bytes-like objects
-    payload = GLib.Bytes.new(b"".join(pieces))
+    payload = _payload.join(_pickling.pack_call(function, args, kwargs))
     name = function.__qualname__  # for people and logs
     return pool.submit(Aiopool.Task.new_for_payload(name, payload, Aiopool.Format.PICKLE), None)
 
@@ -20,11 +19,11 @@ def get_result(future):
     error, info = future.get_error(), future.get_error_info()
     if error is None:
         payload, format = future.get_payload()
-        return _pickling.unpack(payload.get_data())
+        return _pickling.unpack(_payload.view(payload))
     payload, format = info.get_payload() if info is not None else (None, None)
     if payload is None:
         raise error
-    exception, traceback = _pickling.load_exception(payload.get_data())
+    exception, traceback = _pickling.load_exception(_payload.view(payload))
     raise exception
 
 
