@@ -9,7 +9,7 @@ chain of causes and contexts as text; and, if the task was a pickle, as a pickle
 import sys
 import traceback
 
-from aiopool import _native, _pickling, _worker
+from aiopool import _native, _worker
 
 TASK_ERROR = "aiopool-task-error-quark"
 FAILED, UNKNOWN_FUNCTION, ENCODE, DECODE = _native.TASK_ERROR_CODES
@@ -123,6 +123,8 @@ def fail(task, exception):
     chain = Chain(exception)
     pickle = None
     if task._payload_format() == _worker.FORMAT_PICKLE:
+        from aiopool import _pickling
+
         pickle = _pickling.dump_exception(chain)
     task._return_error(domain, code, message, chain.info(exception), pickle)
     # The frames of the traceback hold the arguments, which are the parent's memory.
