@@ -256,6 +256,14 @@ class Coroutines(Case):
             self.assertEqual(self.run_task(self.pool, "echo", "(i)", (number,)), number)
         self.assertEqual(self.run_task(self.pool, "tell_later"), "worker_tasks:tell_later")
 
+    def test_a_plain_function_may_run_a_loop_of_its_own(self):
+        self.assertEqual(self.run_task(self.pool, "run_a_loop"), "ran")
+        future, path = self.start("sleep_for_ever")
+        self.assertEqual(self.run_task(self.pool, "run_a_loop"), "ran")
+        self.assertEqual(self.run_task(self.pool, "tell_later"), "worker_tasks:tell_later")
+        future.cancel(Aiopool.CancelMode.COOPERATIVE)
+        self.expect_cancelled(future)
+
     def test_more_than_run_at_once_wait(self):
         futures = [self.submit(self.pool, "asyncio:sleep", "(di)", (0.001, i)) for i in range(50)]
         self.assertEqual([self.wait(future).get_result().unpack() for future in futures],

@@ -387,6 +387,12 @@ async def tell_later():
     return task.function
 
 
+def run_a_loop():
+    import asyncio
+
+    return asyncio.run(asyncio.sleep(0.001, "ran"))
+
+
 async def fail_later():
     import asyncio
 

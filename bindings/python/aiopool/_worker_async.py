@@ -66,7 +66,12 @@ class Loop:
                 job.cancel()
 
     def step(self):
-        next = _native.dispatch()
+        # A plain function may run a loop of its own: to it there is none.
+        asyncio._set_running_loop(None)
+        try:
+            next = _native.dispatch()
+        finally:
+            asyncio._set_running_loop(self.loop)
         if next == END:
             self.loop.stop()
         elif next == READ and not self.is_reading:
