@@ -122,9 +122,9 @@ class CallsTest(FaceTest):
         import json
         self.assertEqual(Aiopool.Task(json.loads, "1").get_function(), "json:loads")
         self.assertEqual(Aiopool.Task(Path.read_text, "1").get_function(), "pathlib:Path.read_text")
-        for function in (lambda: 1, new_pool):
-            with self.assertRaises(ValueError):
-                Aiopool.Task(function)
+        self.assertEqual(Aiopool.Task(new_pool).get_function(), "__main__:new_pool")
+        with self.assertRaises(ValueError):
+            Aiopool.Task(lambda: 1)
         with self.assertRaises(TypeError):
             self.pool.submit(5)
 
@@ -468,6 +468,25 @@ class AsyncTest(FaceTest):
 
         self.run_main(leave)
         self.assertEqual(self.run_main(main), (1,))
+
+    def test_a_loop_that_was_closed_does_not_harm_the_next(self):
+        left = []
+        loop = asyncio.new_event_loop()
+
+        async def leave():
+            left.append(self.pool.submit("nap"))
+            left[0].as_asyncio().add_done_callback(print)
+
+        async def main():
+            told = []
+            asyncio.get_running_loop().set_exception_handler(lambda *_: told.append(True))
+            left[0].cancel()
+            await asyncio.gather(*(self.pool.run_async("echo", i) for i in range(3)))
+            return told
+
+        loop.run_until_complete(leave())
+        loop.close()
+        self.assertEqual(self.run_main(main), [])
 
     def test_each_thread_may_have_a_loop(self):
         async def main():

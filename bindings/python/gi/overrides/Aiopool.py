@@ -78,9 +78,9 @@ def name_function(function):
     if not callable(function) or module is None:
         raise TypeError(f"a task is the name of a function or a function, "
                         f"not {type(function).__name__}")
-    if "<" in name or module == "__main__":
+    if "<" in name:
         raise ValueError(f"a worker cannot import {name} of {module}: "
-                         f"put the function into a module of its own")
+                         f"a function must be at the top of its module, or of a class there")
     return f"{module}:{name}"
 
 

@@ -27,11 +27,12 @@ local = threading.local()
 
 
 def settle(waiter, get, *arguments):
-    """Gives a future of asyncio what a call returns or raises."""
-    if waiter.done():
+    """Gives a future of asyncio what a call returns or raises. One whose loop was closed can tell
+    nobody any more."""
+    if waiter.done() or waiter.get_loop().is_closed():
         return
     try:
-        waiter.set_result(get(*arguments))
+        value = get(*arguments)
     except CancelledError:
         waiter.cancel()
     except Exception as error:  # whatever it is, it belongs to who waits
@@ -39,6 +40,8 @@ def settle(waiter, get, *arguments):
             waiter.cancel()
         else:
             waiter.set_exception(error)
+    else:
+        waiter.set_result(value)
 
 
 def is_cancelled(error):
