@@ -15,6 +15,7 @@
 #include "aiopool/base/aiopool-error-info.h"
 #include "aiopool/base/aiopool-error.h"
 #include "aiopool/base/aiopool-log-record.h"
+#include "aiopool/base/aiopool-trace.h"
 #include "aiopool/base/aiopool-version-macros.h"
 #include "aiopool/runtime/aiopool-call.h"
 #include "aiopool/runtime/aiopool-service.h"

@@ -6,6 +6,7 @@
 
 #include "aiopool/base/aiopool-error.h"
 #include "aiopool/base/aiopool-process-private.h"
+#include "aiopool/base/aiopool-trace-private.h"
 #include "aiopool/wire/aiopool-channel-private.h"
 #include "aiopool/wire/aiopool-worker-fds-private.h"
 
@@ -73,13 +74,26 @@ own_program_fd (void)
   return fd;
 }
 
+/* A worker with pools, or what it starts, would write over the trace of this process, and the
+ * descriptors of a profiler that the environment names are not its own. */
+static char **
+drop_observers (char **environment)
+{
+  const char *trace = g_environ_getenv (environment, AIOPOOL_TRACE_VARIABLE);
+
+  if (trace != NULL && !aiopool_trace_is_for_children (trace))
+    environment = g_environ_unsetenv (environment, AIOPOOL_TRACE_VARIABLE);
+  environment = g_environ_unsetenv (environment, "SYSPROF_CONTROL_FD");
+  return g_environ_unsetenv (environment, "SYSPROF_TRACE_FD");
+}
+
 static char **
 build_environment (AiopoolLauncher *self,
                    guint64          nonce)
 {
   g_autofree char *value = g_strdup_printf ("%d:%" G_GINT64_MODIFIER "x",
                                             AIOPOOL_PROTOCOL_VERSION, nonce);
-  char **environment = g_get_environ ();
+  char **environment = drop_observers (g_get_environ ());
 
   for (guint i = 0; i < self->environment->len; i++)
     {
