@@ -9,6 +9,7 @@
 #include "aiopool/api/aiopool-future.h"
 #include "aiopool/api/aiopool-pool.h"
 #include "aiopool/api/aiopool-promise.h"
+#include "aiopool/api/aiopool-stats.h"
 #include "aiopool/api/aiopool-task.h"
 #include "aiopool/api/aiopool-worker.h"
 #include "aiopool/base/aiopool-enums.h"

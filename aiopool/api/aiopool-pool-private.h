@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "aiopool/api/aiopool-pool-figures-private.h"
 #include "aiopool/api/aiopool-pool-log-private.h"
 #include "aiopool/api/aiopool-pool-view-private.h"
 #include "aiopool/api/aiopool-pool.h"
@@ -27,6 +28,7 @@ struct _AiopoolPool
   AiopoolTask           *finalizer; /* (owned) (nullable) */
   gboolean               is_trial;  /* made by a test of another one; never changes once used */
   AiopoolPoolLog        *log;       /* (owned) (nullable): as scheduler */
+  AiopoolPoolFigures    *figures;   /* (owned) (nullable): as scheduler */
   GMutex                 lock;      /* guards what follows */
   AiopoolSchedulerLimits limits;
   AiopoolPromise        *closing;   /* (owned) (nullable): of the end of the shutdown */

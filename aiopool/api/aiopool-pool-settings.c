@@ -28,8 +28,6 @@ enum
   PROP_FINALIZER,
   PROP_IS_BROKEN,
   PROP_N_WORKERS,
-  PROP_N_IDLE,
-  PROP_N_BUSY,
   PROP_WORKERS,
   N_PROPS
 };
@@ -100,17 +98,12 @@ aiopool_pool_get_property (GObject    *object,
     case PROP_N_WORKERS:
       g_value_set_uint (value, aiopool_pool_get_counts (self).n_workers);
       break;
-    case PROP_N_IDLE:
-      g_value_set_uint (value, aiopool_pool_get_counts (self).n_idle);
-      break;
-    case PROP_N_BUSY:
-      g_value_set_uint (value, aiopool_pool_get_counts (self).n_busy);
-      break;
     case PROP_WORKERS:
       g_value_set_object (value, aiopool_pool_get_workers (self));
       break;
     default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      if (!aiopool_pool_figures_get_property (self->scheduler, id, value))
+        G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     }
 }
 
@@ -412,24 +405,6 @@ install_readable_properties (void)
     g_param_spec_uint ("n-workers", NULL, NULL, 0, G_MAXUINT, 0, READABLE);
 
   /**
-   * AiopoolPool:n-idle:
-   *
-   * The number of workers without a task. Not notified.
-   *
-   * Since: 0.1
-   */
-  properties[PROP_N_IDLE] = g_param_spec_uint ("n-idle", NULL, NULL, 0, G_MAXUINT, 0, READABLE);
-
-  /**
-   * AiopoolPool:n-busy:
-   *
-   * The number of workers with a task. Not notified.
-   *
-   * Since: 0.1
-   */
-  properties[PROP_N_BUSY] = g_param_spec_uint ("n-busy", NULL, NULL, 0, G_MAXUINT, 0, READABLE);
-
-  /**
    * AiopoolPool:workers:
    *
    * The workers, as a list of [class@Aiopool.Worker].
@@ -451,4 +426,5 @@ aiopool_pool_install_properties (GObjectClass *object_class)
   install_settable_properties ();
   install_readable_properties ();
   g_object_class_install_properties (object_class, N_PROPS, properties);
+  aiopool_pool_figures_install_properties (object_class, N_PROPS);
 }

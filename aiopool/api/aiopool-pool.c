@@ -23,8 +23,8 @@
  * again, which must call [func@Aiopool.Service.enter] at the start of its `main`.
  *
  * All methods may be called from any thread. Changes of [property@Aiopool.Pool:workers] and
- * notifications of [property@Aiopool.Pool:n-workers] happen in the main context that was
- * thread-default when the pool was made; a property that is set is notified at once.
+ * notifications of what changes by itself happen in the main context that was thread-default when
+ * the pool was made; a property that is set is notified at once.
  *
  * Dropping the last reference cancels every task that has not ended and kills the workers;
  * [method@Aiopool.Executor.shutdown] ends a pool in order.
@@ -67,8 +67,15 @@ on_logged (gpointer          owner,
   aiopool_pool_log_push (AIOPOOL_POOL (owner)->log, record);
 }
 
+static gboolean
+on_figures (gpointer owner)
+{
+  return aiopool_pool_figures_change (AIOPOOL_POOL (owner)->figures);
+}
+
 static const AiopoolSchedulerOwner scheduler_owner = {
-  on_changed, on_room, on_closed, aiopool_pool_on_joined, aiopool_pool_on_given_up, on_logged
+  on_changed, on_room, on_closed, aiopool_pool_on_joined, aiopool_pool_on_given_up, on_logged,
+  on_figures
 };
 
 static AiopoolFuture *
@@ -153,7 +160,9 @@ aiopool_pool_constructed (GObject *object)
   self->scheduler = aiopool_scheduler_new (self->launcher, &self->limits, &scheduler_owner, self);
   aiopool_scheduler_set_hooks (self->scheduler, get_spec (self->initializer),
                                get_spec (self->finalizer));
+  aiopool_scheduler_set_name (self->scheduler, self->name);
   self->view = aiopool_pool_view_new (object, self->scheduler);
+  self->figures = aiopool_pool_figures_new (object, self->scheduler);
   self->log = aiopool_pool_log_new (object, self->scheduler);
 }
 
@@ -169,6 +178,7 @@ aiopool_pool_dispose (GObject *object)
   self->scheduler = NULL;
   g_clear_pointer (&self->view, aiopool_pool_view_unref);
   g_clear_pointer (&self->log, aiopool_pool_log_unref);
+  g_clear_pointer (&self->figures, aiopool_pool_figures_unref);
   G_OBJECT_CLASS (aiopool_pool_parent_class)->dispose (object);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "aiopool/api/aiopool-executor.h"
+#include "aiopool/api/aiopool-stats.h"
 #include "aiopool/api/aiopool-worker.h"
 #include "aiopool/workers/aiopool-launcher.h"
 
@@ -100,5 +101,24 @@ AIOPOOL_AVAILABLE_IN_0_1
 guint            aiopool_pool_get_n_busy           (AiopoolPool     *self);
 AIOPOOL_AVAILABLE_IN_0_1
 GListModel      *aiopool_pool_get_workers          (AiopoolPool     *self);
+
+AIOPOOL_AVAILABLE_IN_0_1
+double           aiopool_pool_get_n_done           (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+double           aiopool_pool_get_n_failed         (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+double           aiopool_pool_get_n_cancelled      (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+double           aiopool_pool_get_queue_time_median (AiopoolPool    *self);
+AIOPOOL_AVAILABLE_IN_0_1
+double           aiopool_pool_get_run_time_median  (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+double           aiopool_pool_get_utilization      (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+double           aiopool_pool_get_tasks_per_second (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolStats    *aiopool_pool_dup_stats            (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void             aiopool_pool_reset_stats          (AiopoolPool     *self);
 
 G_END_DECLS

@@ -10,8 +10,7 @@
 /* What most tasks do not have. */
 typedef struct
 {
-  AiopoolSpecOptions options; /* first; keywords and fds (owned) */
-  char              *tag;     /* (owned) (nullable) */
+  AiopoolSpecOptions options; /* first; keywords, fds and tag (owned) */
 } Extra;
 
 enum
@@ -54,7 +53,7 @@ free_extra (Extra *extra)
 {
   g_clear_pointer (&extra->options.keywords, g_variant_unref);
   g_clear_object (&extra->options.fds);
-  g_free (extra->tag);
+  g_free ((char *) extra->options.tag);
   g_free (extra);
 }
 
@@ -571,7 +570,7 @@ aiopool_task_get_tag (AiopoolTask *self)
 {
   g_return_val_if_fail (AIOPOOL_IS_TASK (self), NULL);
 
-  return has_extra (self) ? get_extra (self)->tag : NULL;
+  return has_extra (self) ? get_extra (self)->options.tag : NULL;
 }
 
 /**
@@ -592,7 +591,7 @@ aiopool_task_set_tag (AiopoolTask *self,
   g_return_if_fail (AIOPOOL_IS_TASK (self));
   g_return_if_fail (!aiopool_task_is_frozen (self));
 
-  g_free (get_extra (self)->tag);
-  get_extra (self)->tag = g_strdup (tag);
+  g_free ((char *) get_extra (self)->options.tag);
+  get_extra (self)->options.tag = g_strdup (tag);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_TAG]);
 }

@@ -145,6 +145,7 @@ hire_one (AiopoolScheduler *self,
   if (peer != NULL)
     {
       g_ptr_array_add (self->peers, peer);
+      aiopool_observe_worker_started (self, peer);
       aiopool_scheduler_ref (self);
       report.has_changed = TRUE;
       if (self->is_terminating)

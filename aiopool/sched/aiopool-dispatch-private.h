@@ -3,6 +3,7 @@
 
 #include "aiopool/base/aiopool-engine-private.h"
 #include "aiopool/sched/aiopool-arrivals-private.h"
+#include "aiopool/sched/aiopool-figures-private.h"
 #include "aiopool/sched/aiopool-queue-private.h"
 #include "aiopool/sched/aiopool-report-private.h"
 #include "aiopool/sched/aiopool-scheduler-private.h"
@@ -16,6 +17,18 @@ typedef enum
   AIOPOOL_SCHEDULER_CLOSING,
   AIOPOOL_SCHEDULER_CLOSED
 } AiopoolSchedulerState;
+
+/* Since when to add up, and sums of microseconds: of tasks that run and workers that live. */
+typedef struct
+{
+  gint64 now;
+  gint64 since;
+  gint64 recently;
+  gint64 ran;
+  gint64 ran_recently;
+  gint64 lived;
+  gint64 lived_recently;
+} AiopoolSpans;
 
 /* Shared by the files of this room alone. All is under the lock but what says otherwise. */
 struct _AiopoolScheduler
@@ -67,6 +80,10 @@ struct _AiopoolScheduler
   GError                      *broken;         /* (owned) (nullable): why; set once */
   gint64                       log_cost;       /* of records that were not delivered yet */
   guint                        n_lost_records; /* since the last one that was taken */
+  AiopoolFigures               figures;
+  char                        *name;           /* (owned) (nullable): of the pool; never changes */
+  guint                        number;         /* of the pool in this process; never changes */
+  gint64                       counted_at;     /* when the trace was told how many wait */
 };
 
 /* In the scheduler. */
@@ -88,6 +105,23 @@ gint64   aiopool_scheduler_find_start      (AiopoolJob            *job);
 gboolean aiopool_scheduler_cancel_unstarted (AiopoolScheduler     *self,
                                             AiopoolJob            *job,
                                             AiopoolReport         *report);
+
+void     aiopool_scheduler_count           (AiopoolScheduler      *self,
+                                            AiopoolCounts         *counts,
+                                            AiopoolSpans          *spans);
+
+/* In observe; under the lock. */
+void     aiopool_observe_settled           (AiopoolJob            *job,
+                                            const AiopoolOutcome  *outcome);
+void     aiopool_observe_worker_started    (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer);
+void     aiopool_observe_worker_ready      (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer);
+void     aiopool_observe_worker_ended      (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer,
+                                            const GError          *why);
+void     aiopool_observe_start_known       (AiopoolJob            *job,
+                                            gint64                 started);
 
 /* In dispatch; under the lock, but for the alarm. */
 void     aiopool_dispatch_claim            (AiopoolScheduler      *self,

@@ -95,6 +95,8 @@ rearm (AiopoolScheduler *self)
     aiopool_dispatch_wake_at (self, self->balance_at);
   if (self->relief_at > 0)
     aiopool_dispatch_wake_at (self, self->relief_at);
+  if (self->figures.told_at > 0)
+    aiopool_dispatch_wake_at (self, self->figures.told_at);
   aiopool_crew_hire (self);
 }
 
@@ -116,6 +118,8 @@ aiopool_dispatch_on_alarm (gpointer scheduler)
     aiopool_gather_end (self, &report);
   if (self->relief_at > 0 && self->relief_at <= now)
     aiopool_pump_relieve (self, now);
+  if (self->figures.told_at > 0 && self->figures.told_at <= now)
+    aiopool_figures_tick (&self->figures, now);
   rearm (self);
   aiopool_closing_check (self, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
@@ -283,6 +287,7 @@ on_greeted (gpointer     owner,
   AiopoolReport report = { NULL };
 
   aiopool_scheduler_lock (self);
+  aiopool_observe_worker_ready (self, peer);
   if (self->initializer == NULL)
     aiopool_crew_is_ready (self, peer, &report);
   else if (aiopool_peer_get_state (peer) == AIOPOOL_WORKER_STARTING)
@@ -494,6 +499,7 @@ on_ended (gpointer      owner,
   aiopool_scheduler_lock (self);
   g_debug ("worker %u: %s", aiopool_peer_get_number (peer), why->message);
   is_early = recover_all (self, peer, why, last_lines, &report);
+  aiopool_observe_worker_ended (self, peer, why);
   g_ptr_array_remove (self->peers, peer);
   bear_loss (self, peer, why, last_lines, is_early, &report);
   aiopool_pump_all (self, &report);

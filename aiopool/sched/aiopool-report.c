@@ -3,7 +3,7 @@
 
 #include "aiopool/sched/aiopool-report-private.h"
 
-#include "aiopool/workers/aiopool-peer-private.h"
+#include "aiopool/sched/aiopool-dispatch-private.h"
 
 /* Jobs are settled under the scheduler's lock and told of it without: a report collects them on the
  * way. What is told goes out in batches, one wake-up per main context. */
@@ -35,6 +35,7 @@ aiopool_report_settle (AiopoolReport  *self,
 {
   Entry *entry = add_entry (self);
 
+  aiopool_observe_settled (job, outcome);
   entry->job = job;
   entry->outcome = *outcome;
   self->n_rests += AIOPOOL_ORDER_IS_CHUNK (&job->order);

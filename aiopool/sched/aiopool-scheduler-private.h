@@ -19,6 +19,7 @@ typedef struct
                     AiopoolJob *job);
   void (*logged)  (gpointer          owner,
                    AiopoolLogRecord *record); /* (transfer full) */
+  gboolean (*figures) (gpointer owner); /* have changed; TRUE if anybody wants to know */
 } AiopoolSchedulerOwner;
 
 typedef struct
@@ -54,6 +55,33 @@ typedef struct
   guint n_busy;
 } AiopoolCounts;
 
+/* Durations, in seconds. */
+typedef struct
+{
+  double mean;
+  double median;
+  double p95;
+  double p99;
+  double most;
+} AiopoolSpread;
+
+/* What has happened since a reset, and what there is. */
+typedef struct
+{
+  AiopoolCounts counts;
+  double        elapsed;          /* seconds since the reset */
+  guint64       n_done;
+  guint64       n_failed;
+  guint64       n_cancelled;
+  guint64       n_crashes;
+  guint64       n_started;        /* workers */
+  AiopoolSpread queue_time;
+  AiopoolSpread run_time;
+  double        utilization;      /* 0 to 1, in the last two seconds */
+  double        mean_utilization; /* since the reset */
+  double        rate;             /* tasks per second, in the last two seconds */
+} AiopoolFiguresView;
+
 AiopoolScheduler *aiopool_scheduler_new         (AiopoolLauncher              *launcher,
                                                  const AiopoolSchedulerLimits *limits,
                                                  const AiopoolSchedulerOwner  *owner_class,
@@ -61,6 +89,8 @@ AiopoolScheduler *aiopool_scheduler_new         (AiopoolLauncher              *l
 void              aiopool_scheduler_set_hooks   (AiopoolScheduler             *self,
                                                  const AiopoolSpec            *initializer,
                                                  const AiopoolSpec            *finalizer);
+void              aiopool_scheduler_set_name    (AiopoolScheduler             *self,
+                                                 const char                   *name);
 AiopoolScheduler *aiopool_scheduler_ref         (AiopoolScheduler             *self);
 void              aiopool_scheduler_unref       (AiopoolScheduler             *self);
 void              aiopool_scheduler_abandon     (AiopoolScheduler             *self);
@@ -114,6 +144,9 @@ guint             aiopool_scheduler_spawn       (AiopoolScheduler             *s
                                                  GError                      **error);
 void              aiopool_scheduler_get_counts  (AiopoolScheduler             *self,
                                                  AiopoolCounts                *counts);
+void              aiopool_scheduler_get_figures (AiopoolScheduler             *self,
+                                                 AiopoolFiguresView           *view);
+void              aiopool_scheduler_reset_figures (AiopoolScheduler           *self);
 GArray           *aiopool_scheduler_list_workers (AiopoolScheduler            *self);
 gboolean          aiopool_scheduler_get_worker  (AiopoolScheduler             *self,
                                                  guint                         number,

@@ -5,6 +5,7 @@
 
 #include "aiopool/base/aiopool-engine-private.h"
 #include "aiopool/base/aiopool-error.h"
+#include "aiopool/base/aiopool-trace-private.h"
 
 #include <string.h>
 
@@ -39,6 +40,8 @@ aiopool_scheduler_set_state (AiopoolScheduler     *self,
   self->state = state;
 }
 
+static int n_pools; /* atomic */
+
 AiopoolScheduler *
 aiopool_scheduler_new (AiopoolLauncher              *launcher,
                        const AiopoolSchedulerLimits *limits,
@@ -57,6 +60,9 @@ aiopool_scheduler_new (AiopoolLauncher              *launcher,
   self->functions = g_hash_table_new (NULL, NULL);
   self->function_list = g_ptr_array_new_with_free_func (g_free);
   self->alarm_at = -1;
+  self->number = (guint) g_atomic_int_add (&n_pools, 1) + 1;
+  aiopool_figures_reset (&self->figures, g_get_monotonic_time ());
+  aiopool_trace_check_environment ();
   aiopool_arrivals_init (&self->arrivals);
   aiopool_queue_init (&self->queue);
   aiopool_deadlines_init (&self->deadlines);
@@ -73,6 +79,14 @@ aiopool_scheduler_set_hooks (AiopoolScheduler  *self,
     self->initializer = aiopool_spec_copy (initializer);
   if (finalizer != NULL)
     self->finalizer = aiopool_spec_copy (finalizer);
+}
+
+/* Before the first submit: for traces. */
+void
+aiopool_scheduler_set_name (AiopoolScheduler *self,
+                            const char       *name)
+{
+  self->name = g_strdup (name);
 }
 
 AiopoolScheduler *
@@ -116,6 +130,7 @@ scheduler_free (gpointer data)
   g_clear_error (&self->broken);
   g_object_unref (self->launcher);
   g_mutex_clear (&self->lock);
+  g_free (self->name);
   g_free (self);
 }
 
@@ -163,6 +178,7 @@ enqueue (AiopoolScheduler *self,
   job->order.function = aiopool_scheduler_look_up (self, spec->function);
   aiopool_job_set_state (job, AIOPOOL_JOB_QUEUED);
   aiopool_queue_push (&self->queue, &job->order);
+  self->figures.is_changed = TRUE;
   if (spec->options->queue_timeout > 0)
     aiopool_timeouts_watch (self, job, job->submitted + spec->options->queue_timeout);
 }
@@ -219,6 +235,19 @@ forget_rests (AiopoolScheduler *self,
   aiopool_scheduler_unref (self);
 }
 
+/* Without the lock, once in a while. */
+static void
+tell_figures (AiopoolScheduler            *self,
+              const AiopoolSchedulerOwner *owner_class,
+              gpointer                     owner)
+{
+  gboolean is_heard = owner_class->figures (owner);
+
+  g_mutex_lock (&self->lock);
+  self->figures.is_heard = is_heard;
+  g_mutex_unlock (&self->lock);
+}
+
 /* Unlocks and tells. A reference is held over it: what is told may drop the pool. */
 void
 aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
@@ -227,7 +256,8 @@ aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
   const AiopoolSchedulerOwner *owner_class = self->owner_class;
   gpointer owner = self->owner;
   gboolean has_room = report->has_room && self->wants_room;
-  gboolean has_news = report->has_changed || has_room || report->has_closed ||
+  gboolean has_figures = aiopool_figures_begin_telling (&self->figures);
+  gboolean has_news = report->has_changed || has_room || report->has_closed || has_figures ||
                       report->has_joined || report->has_given_up || report->records != NULL;
   GSList *readers = report->has_closed ? aiopool_loop_readers_end (self) : NULL;
 
@@ -236,6 +266,8 @@ aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
     aiopool_scheduler_ref (self);
   if (has_room)
     self->wants_room = FALSE;
+  if (has_figures && self->figures.told_at > 0 && self->alarm != NULL)
+    aiopool_dispatch_wake_at (self, self->figures.told_at);
   if (owner != NULL && has_news)
     self->n_telling++;
   else
@@ -252,6 +284,8 @@ aiopool_scheduler_unlock_and_tell (AiopoolScheduler *self,
     return;
   if (report->has_changed)
     owner_class->changed (owner);
+  if (has_figures)
+    tell_figures (self, owner_class, owner);
   if (has_room)
     owner_class->room (owner);
   if (report->has_joined)
@@ -482,7 +516,12 @@ aiopool_scheduler_started_at (AiopoolJob *job,
       return claimed;
     }
   if (!job->knows_start)
-    job->order.sent = CLAMP (claimed, job->order.sent, now);
+    {
+      gint64 started = CLAMP (claimed, job->order.sent, now);
+
+      aiopool_observe_start_known (job, started);
+      job->order.sent = started;
+    }
   job->knows_start = TRUE;
   return job->order.sent;
 }
@@ -600,34 +639,67 @@ aiopool_scheduler_grant (AiopoolScheduler *self,
   g_mutex_unlock (&self->lock);
 }
 
-void
-aiopool_scheduler_get_counts (AiopoolScheduler *self,
-                              AiopoolCounts    *counts)
+/* What since @begin is after each of the two moments. */
+static void
+add_span (gint64       *total,
+          gint64       *recent,
+          gint64        begin,
+          AiopoolSpans *spans)
 {
+  *total += MAX (spans->now - MAX (begin, spans->since), 0);
+  *recent += MAX (spans->now - MAX (begin, spans->recently), 0);
+}
+
+static void
+count_orders (AiopoolPeer   *peer,
+              AiopoolCounts *counts,
+              AiopoolSpans  *spans)
+{
+  AiopoolOrder *order = aiopool_outbound_get_first (aiopool_peer_get_outbound (peer));
   gint64 claimed;
 
-  *counts = (AiopoolCounts) { 0 };
-  if (aiopool_engine_is_forked ())
-    return;
-  aiopool_scheduler_lock (self);
-  counts->n_pending = self->queue.n_orders;
+  for (; order != NULL; order = order->next)
+    {
+      if (!aiopool_status_page_is_started (aiopool_peer_get_page (peer), order->id, &claimed))
+        {
+          counts->n_pending++;
+          continue;
+        }
+      counts->n_running++;
+      if (spans != NULL)
+        add_span (&spans->ran, &spans->ran_recently, MAX (claimed, order->sent), spans);
+    }
+}
+
+/* Under the lock. @spans: (nullable) (inout): its sums go up. */
+void
+aiopool_scheduler_count (AiopoolScheduler *self,
+                         AiopoolCounts    *counts,
+                         AiopoolSpans     *spans)
+{
+  *counts = (AiopoolCounts) { .n_pending = self->queue.n_orders };
   for (guint i = 0; i < self->peers->len; i++)
     {
       AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
-      AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
-      AiopoolOrder *order;
 
       counts->n_workers++;
       counts->n_idle += aiopool_peer_get_state (peer) == AIOPOOL_WORKER_IDLE;
       counts->n_busy += aiopool_peer_get_state (peer) == AIOPOOL_WORKER_BUSY;
-      for (order = aiopool_outbound_get_first (outbound); order != NULL; order = order->next)
-        {
-          if (aiopool_status_page_is_started (aiopool_peer_get_page (peer), order->id, &claimed))
-            counts->n_running++;
-          else
-            counts->n_pending++;
-        }
+      count_orders (peer, counts, spans);
+      if (spans != NULL)
+        add_span (&spans->lived, &spans->lived_recently, aiopool_peer_get_born (peer), spans);
     }
+}
+
+void
+aiopool_scheduler_get_counts (AiopoolScheduler *self,
+                              AiopoolCounts    *counts)
+{
+  *counts = (AiopoolCounts) { 0 };
+  if (aiopool_engine_is_forked ())
+    return;
+  aiopool_scheduler_lock (self);
+  aiopool_scheduler_count (self, counts, NULL);
   g_mutex_unlock (&self->lock);
 }
 

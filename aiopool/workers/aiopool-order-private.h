@@ -21,6 +21,7 @@ typedef struct
   gint64       queue_timeout; /* microseconds until the start, 0 for none */
   int          priority;      /* higher goes first */
   guint        retries;       /* how often to run it again after a crash */
+  const char  *tag;           /* (nullable): for traces */
 } AiopoolSpecOptions;
 
 /* What a worker is to do. Immutable, and kept alive by whoever handed it in. */

@@ -47,6 +47,7 @@ void                aiopool_peer_unref         (AiopoolPeer             *self);
 
 guint               aiopool_peer_get_number    (AiopoolPeer             *self);
 int                 aiopool_peer_get_pid       (AiopoolPeer             *self);
+gint64              aiopool_peer_get_born      (AiopoolPeer             *self);
 AiopoolStatusPage  *aiopool_peer_get_page      (AiopoolPeer             *self);
 AiopoolControl     *aiopool_peer_get_control   (AiopoolPeer             *self);
 AiopoolOutbound    *aiopool_peer_get_outbound  (AiopoolPeer             *self);

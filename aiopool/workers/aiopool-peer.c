@@ -73,6 +73,7 @@ struct _AiopoolPeer
   gboolean                pump_again;
   guint                   n_done;
   gint64                  idle_since;
+  gint64                  born;       /* monotonic microseconds; never changes */
 };
 
 static void
@@ -611,6 +612,7 @@ aiopool_peer_start (AiopoolLauncher         *launcher,
   self->owner_class = owner_class;
   self->owner = owner;
   self->lock = lock;
+  self->born = g_get_monotonic_time ();
   self->limits = *limits;
   self->is_trusted = aiopool_launcher_shares_memory (launcher);
   self->nonce = (guint64) g_random_int () << 32 | g_random_int ();
@@ -677,6 +679,12 @@ int
 aiopool_peer_get_pid (AiopoolPeer *self)
 {
   return self->pid;
+}
+
+gint64
+aiopool_peer_get_born (AiopoolPeer *self)
+{
+  return self->born;
 }
 
 AiopoolStatusPage *
