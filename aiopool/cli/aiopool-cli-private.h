@@ -50,6 +50,8 @@ CliExit cli_run  (int    argc,
                   char **argv);
 CliExit cli_info (int    argc,
                   char **argv);
+CliExit cli_trace (int   argc,
+                   char **argv);
 
 /* "aiopool: MESSAGE", one line whatever the message holds. */
 void  cli_print_error   (const char *format,

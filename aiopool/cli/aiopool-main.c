@@ -21,6 +21,7 @@ typedef struct
 static const Command commands[] = {
   { "map", cli_map },
   { "run", cli_run },
+  { "trace", cli_trace },
   { "info", cli_info },
 };
 
@@ -28,6 +29,7 @@ static const char usage[] =
   "Usage:\n"
   "  aiopool map [OPTION...] FUNCTION [ITEM...]\n"
   "  aiopool run [OPTION...] COMMAND... [::: ITEM...]\n"
+  "  aiopool trace [-o PICTURE.svg] FILE\n"
   "  aiopool info [--json]\n"
   "  aiopool --version | --help\n"
   "\n"

@@ -66,27 +66,30 @@ _aiopool ()
 
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W 'map run info --version --help' -- "$current"))
+    COMPREPLY=($(compgen -W 'map run trace info --version --help' -- "$current"))
     return
   fi
 
   case "${COMP_WORDS[1]}" in
     map) options="$common -u --unordered --json" ;;
     run) options="$common -k --keep-order" ;;
+    trace) options='-o --output --width --help' ;;
     info) options='--json --help' ;;
     *) return ;;
   esac
 
   case "$previous" in
     -j|--jobs) COMPREPLY=($(compgen -W "1 2 4 $(nproc 2>/dev/null)" -- "$current")); return ;;
-    --timeout|--delay) return ;;
+    --timeout|--delay|--width) return ;;
     --retries) COMPREPLY=($(compgen -W '0 2 3 5' -- "$current")); return ;;
     --joblog) _aiopool_files "$current"; return ;;
   esac
 
   _aiopool_halt && return
   first="$(_aiopool_first_word)"
-  if ((COMP_CWORD == first)) && [[ "$current" == -* ]]; then
+  if [[ "${COMP_WORDS[1]}" == trace && "$current" == -* ]]; then
+    COMPREPLY=($(compgen -W "$options" -- "$current"))
+  elif ((COMP_CWORD == first)) && [[ "$current" == -* ]]; then
     COMPREPLY=($(compgen -W "$options" -- "$current"))
   elif [[ "${COMP_WORDS[1]}" == map ]] && ((COMP_CWORD == first)); then
     COMPREPLY=($(compgen -W "$functions" -- "$current"))
