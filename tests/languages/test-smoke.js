@@ -374,6 +374,37 @@ const tests = {
             `state ${worker.state}`);
     },
 
+    async 'a-pool-tells-what-it-has-done'() {
+        const other = newPool(1);
+        const told = new Promise(resolve => {
+            other.connect('notify::n-done', () => {
+                if (other.n_done === 20)
+                    resolve();
+            });
+        });
+        for (let i = 0; i < 20; i++)
+            other.submit(newTask('echo', '(i)', [i]), null);
+        await told;
+        const stats = other.stats;
+        assertEqual([stats.n_done, stats.get_n_failed(), stats.n_pending], [20, 0, 0]);
+        assert(stats.run_time_median <= stats.run_time_p99, 'a median is more than 99 percent');
+        assert(other.tasks_per_second > 0 && other.get_utilization() <= 1, 'no rate');
+        other.reset_stats();
+        assertEqual(other.dup_stats().n_done, 0);
+    },
+
+    'a-trace-begins-and-ends'() {
+        const [file] = Gio.File.new_tmp(null);
+        Aiopool.trace_start(file.get_path());
+        pool.run(newTask('echo'), null);
+        Aiopool.trace_stop();
+        const [, bytes] = file.load_contents(null);
+        const {traceEvents} = JSON.parse(new TextDecoder().decode(bytes));
+        assertEqual(traceEvents.filter(each => each.cat === 'task').map(each => each.name),
+            ['echo']);
+        file.delete(null);
+    },
+
     async 'shutdown-async-finishes-the-tasks'() {
         const other = newPool(1);
         const numbers = [0, 1, 2, 3, 4];

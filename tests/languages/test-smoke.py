@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A pool through the bare introspected API in Python: every way that a task can end."""
 
+import json
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -372,6 +374,44 @@ class SmokeTest(unittest.TestCase):
         self.assertEqual(worker.props.id, 1)
         self.assertEqual(worker.get_pid(), future.get_worker_pid())
         self.assertIn(worker.get_state(), [Aiopool.WorkerState.IDLE, Aiopool.WorkerState.BUSY])
+
+    def test_a_pool_tells_what_it_has_done(self):
+        pool = Aiopool.Pool.new_with_launcher(1, Aiopool.Launcher.new_for_plugins([PLUGIN]))
+        loop = Loop()
+        told = []
+
+        def on_done(*_):
+            told.append(pool.props.n_done)
+            if told[-1] == 20:
+                loop.end()
+
+        pool.connect("notify::n-done", on_done)
+        for i in range(20):
+            pool.submit(new_task("echo", "(i)", (i,)), None)
+        loop.run()
+        self.assertEqual(told, sorted(told))
+        stats = pool.props.stats
+        self.assertEqual((stats.get_n_done(), stats.props.n_failed, stats.props.n_pending),
+                         (20, 0, 0))
+        self.assertLessEqual(stats.get_run_time_median(), stats.get_run_time_p99())
+        self.assertGreater(pool.props.tasks_per_second, 0)
+        self.assertLessEqual(pool.get_utilization(), 1)
+        pool.reset_stats()
+        self.assertEqual(pool.dup_stats().props.n_done, 0)
+        self.assertEqual(stats.props.n_done, 20)
+
+    def test_a_trace_begins_and_ends(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "trace.json")
+            self.assertTrue(Aiopool.trace_start(str(path)))
+            with self.assertRaises(GLib.Error) as caught:
+                Aiopool.trace_start(str(path))
+            self.assertTrue(caught.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.BUSY))
+            answer = self.pool.run(new_task("echo", "(i)", (7,)), None)
+            self.assertEqual(answer.unpack(), (7,))
+            Aiopool.trace_stop()
+            events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+        self.assertEqual([each["name"] for each in events if each.get("cat") == "task"], ["echo"])
 
     def test_shutdown_async_finishes_the_tasks(self):
         pool = Aiopool.Pool.new_with_launcher(1, Aiopool.Launcher.new_for_plugins([PLUGIN]))

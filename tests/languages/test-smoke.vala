@@ -419,6 +419,38 @@ void test_workers () throws Error {
                  worker.state == Aiopool.WorkerState.BUSY);
 }
 
+void test_stats () throws Error {
+    var loop = new Loop ();
+    var other = new_pool (1);
+
+    other.notify["n-done"].connect (() => {
+        if (other.n_done == 20)
+            loop.end ();
+    });
+    for (var i = 0; i < 20; i++)
+        other.submit (new_task ("echo", new Variant ("(i)", i)));
+    loop.run ();
+    var stats = other.dup_stats ();
+    assert_true (stats.n_done == 20 && stats.n_failed == 0 && stats.n_pending == 0);
+    assert_true (stats.run_time_median <= stats.run_time_p99);
+    assert_true (other.tasks_per_second > 0 && other.utilization <= 1);
+    other.reset_stats ();
+    assert_true (other.stats.n_done == 0);
+}
+
+void test_trace () throws Error {
+    FileIOStream stream;
+    var file = File.new_tmp (null, out stream);
+    uint8[] text;
+
+    Aiopool.trace_start (file.get_path ());
+    pool.run (new_task ("echo"));
+    Aiopool.trace_stop ();
+    file.load_contents (null, out text, null);
+    assert_true (((string) text).contains ("\"name\":\"echo\",\"cat\":\"task\""));
+    file.delete ();
+}
+
 async void shut_down (Loop loop, Aiopool.Executor executor) {
     try {
         assert_true (yield executor.shutdown_async (Aiopool.ShutdownFlags.DRAIN));
@@ -542,6 +574,8 @@ int main (string[] args) {
     add_test ("a-pool-has-properties", test_pool_properties);
     add_test ("a-launcher-has-limits-and-a-sandbox", test_launcher);
     add_test ("the-workers-are-a-list-model", test_workers);
+    add_test ("a-pool-tells-what-it-has-done", test_stats);
+    add_test ("a-trace-begins-and-ends", test_trace);
     add_test ("shutdown-async-finishes-the-tasks", test_shutdown);
     add_test ("a-promise-makes-a-future", test_promise);
     add_test ("a-subclass-is-an-executor", test_subclass);
