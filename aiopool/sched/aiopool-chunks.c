@@ -41,6 +41,7 @@ aiopool_chunks_take_items (AiopoolScheduler *self,
   items->outcome.ended = CLAMP (items->outcome.ended, items->outcome.started, now);
   items->outcome.pid = aiopool_peer_get_pid (peer);
   aiopool_dispatch_learn_run_time (self, order->function, average (total, items->n));
+  aiopool_observe_items (job, items, now);
   job->klass->items (job, items);
   return TRUE;
 }

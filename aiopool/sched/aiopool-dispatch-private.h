@@ -113,6 +113,9 @@ void     aiopool_scheduler_count           (AiopoolScheduler      *self,
 /* In observe; under the lock. */
 void     aiopool_observe_settled           (AiopoolJob            *job,
                                             const AiopoolOutcome  *outcome);
+void     aiopool_observe_items             (AiopoolJob            *job,
+                                            const AiopoolItems    *items,
+                                            gint64                 now);
 void     aiopool_observe_worker_started    (AiopoolScheduler      *self,
                                             AiopoolPeer           *peer);
 void     aiopool_observe_worker_ready      (AiopoolScheduler      *self,

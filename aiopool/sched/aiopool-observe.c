@@ -71,18 +71,63 @@ trace_task (AiopoolScheduler     *self,
   trace_count (self, record.received);
 }
 
+static void
+count_end (AiopoolScheduler     *self,
+           AiopoolJob           *job,
+           const AiopoolOutcome *outcome)
+{
+  aiopool_figures_count (&self->figures, job->submitted, outcome);
+  if (aiopool_trace_is_on ())
+    trace_task (self, job, outcome);
+}
+
+/* What ends with a chunk: the items that have begun and did not come, or all if none has begun;
+ * those that came were counted as they did, and the others are submitted again or dropped by
+ * whoever wants that. */
+static guint
+count_ends (AiopoolJob           *job,
+            const AiopoolOutcome *outcome)
+{
+  if (!AIOPOOL_ORDER_IS_CHUNK (&job->order))
+    return 1;
+  if (outcome->error == NULL)
+    return 0;
+  return outcome->n_begun == 0 ? job->order.n_items
+                                : outcome->n_begun - MIN (outcome->n_begun, job->order.n_came);
+}
+
 /* Before its futures, if any, are told. Hooks have no scheduler: they do not count. */
 void
 aiopool_observe_settled (AiopoolJob           *job,
                          const AiopoolOutcome *outcome)
 {
-  AiopoolScheduler *self = job->scheduler;
+  guint n_ends = count_ends (job, outcome);
+  AiopoolOutcome untimed = *outcome; /* of all but the last it is not known how long they ran */
 
-  if (self == NULL)
+  if (n_ends == 0 || job->scheduler == NULL)
     return;
-  aiopool_figures_count (&self->figures, job->submitted, outcome);
-  if (aiopool_trace_is_on ())
-    trace_task (self, job, outcome);
+  untimed.started = 0;
+  for (guint i = 1; i < n_ends; i++)
+    count_end (job->scheduler, job, &untimed);
+  count_end (job->scheduler, job, outcome);
+}
+
+/* Items of a chunk have come; each is a task. @now: monotonic microseconds. */
+void
+aiopool_observe_items (AiopoolJob         *job,
+                       const AiopoolItems *items,
+                       gint64              now)
+{
+  AiopoolOutcome outcome = { .started = items->started, .pid = items->outcome.pid };
+
+  if (items->values == NULL)
+    outcome.error = items->outcome.error;
+  for (guint i = 0; i < items->n; i++)
+    {
+      outcome.ended = MIN (outcome.started + items->run_times[i], now);
+      count_end (job->scheduler, job, &outcome);
+      outcome.started = outcome.ended;
+    }
 }
 
 /* The time at which @job was sent is about to be forgotten. */

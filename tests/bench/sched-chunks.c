@@ -137,8 +137,15 @@ on_nothing (gpointer owner)
 {
 }
 
+static gboolean
+on_figures (gpointer owner)
+{
+  return FALSE;
+}
+
 static const AiopoolSchedulerOwner owner_class = {
-  .changed = on_nothing, .room = on_nothing, .closed = on_nothing, .joined = on_nothing
+  .changed = on_nothing, .room = on_nothing, .closed = on_nothing, .joined = on_nothing,
+  .figures = on_figures
 };
 
 static void

@@ -109,8 +109,14 @@ on_logged (gpointer          owner,
   g_object_unref (record);
 }
 
+static gboolean
+on_figures (gpointer owner)
+{
+  return FALSE;
+}
+
 static const AiopoolSchedulerOwner scheduler_owner = {
-  on_nothing, on_nothing, on_closed, on_nothing, on_given_up, on_logged
+  on_nothing, on_nothing, on_closed, on_nothing, on_given_up, on_logged, on_figures
 };
 
 AiopoolSchedulerLimits

@@ -48,6 +48,20 @@ test_values_of_any_size (void)
   scheduler_end (scheduler);
 }
 
+/* Each is a task to the figures of the pool. */
+static void
+expect_counts (AiopoolScheduler *scheduler,
+               guint             n_done,
+               guint             n_failed)
+{
+  AiopoolFiguresView view;
+
+  aiopool_scheduler_get_figures (scheduler, &view);
+  g_assert_cmpuint (view.n_done, ==, n_done);
+  g_assert_cmpuint (view.n_failed, ==, n_failed);
+  g_assert_cmpuint (view.n_cancelled, ==, 0);
+}
+
 static void
 test_one_that_fails_and_one_that_is_large (void)
 {
@@ -62,6 +76,7 @@ test_one_that_fails_and_one_that_is_large (void)
   whole_check (whole, 500, 501, FAILED);
   g_assert_error (whole->items[500].error, G_IO_ERROR, G_IO_ERROR_BUSY);
   whole_check (whole, 501, N, VALUE);
+  expect_counts (scheduler, N - 1, 1);
   scheduler_end (scheduler);
 }
 
@@ -107,6 +122,7 @@ check_death (guint    k,
   whole_check (whole, k + 1, N, goes_on ? VALUE : NOT_BEGUN);
   for (guint i = 0; i < N; i++)
     g_assert_cmpuint (shared->n_runs[i], ==, i <= k || goes_on);
+  expect_counts (scheduler, (goes_on ? N : k + 1) - n_lost - 1, n_lost + 1);
   scheduler_end (scheduler);
 }
 
