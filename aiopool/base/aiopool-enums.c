@@ -15,6 +15,17 @@ G_DEFINE_ENUM_TYPE (AiopoolCancelMode, aiopool_cancel_mode,
                     G_DEFINE_ENUM_VALUE (AIOPOOL_CANCEL_COOPERATIVE, "cooperative"),
                     G_DEFINE_ENUM_VALUE (AIOPOOL_CANCEL_FORCE, "force"))
 
+G_DEFINE_ENUM_TYPE (AiopoolWaitMode, aiopool_wait_mode,
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_WAIT_ALL, "all"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_WAIT_ANY, "any"),
+                    G_DEFINE_ENUM_VALUE (AIOPOOL_WAIT_FIRST_ERROR, "first-error"))
+
+G_DEFINE_FLAGS_TYPE (AiopoolChainFlags, aiopool_chain_flags,
+                     G_DEFINE_ENUM_VALUE (AIOPOOL_CHAIN_NONE, "none"),
+                     G_DEFINE_ENUM_VALUE (AIOPOOL_CHAIN_RESULTS_ONLY, "results-only"),
+                     G_DEFINE_ENUM_VALUE (AIOPOOL_CHAIN_ERRORS_ONLY, "errors-only"),
+                     G_DEFINE_ENUM_VALUE (AIOPOOL_CHAIN_CANCEL, "cancel"))
+
 G_DEFINE_FLAGS_TYPE (AiopoolShutdownFlags, aiopool_shutdown_flags,
                      G_DEFINE_ENUM_VALUE (AIOPOOL_SHUTDOWN_DRAIN, "drain"),
                      G_DEFINE_ENUM_VALUE (AIOPOOL_SHUTDOWN_CANCEL_PENDING, "cancel-pending"),

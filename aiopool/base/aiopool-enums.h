@@ -173,6 +173,44 @@ typedef enum
   AIOPOOL_SANDBOX_KIND_FLATPAK
 } AiopoolSandboxKind;
 
+/**
+ * AiopoolWaitMode:
+ * @AIOPOOL_WAIT_ALL: until all have ended
+ * @AIOPOOL_WAIT_ANY: until one has ended
+ * @AIOPOOL_WAIT_FIRST_ERROR: until one has failed or was cancelled, or all have ended
+ *
+ * What to wait for, of several futures. Of no futures, there is nothing to wait for.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AIOPOOL_WAIT_ALL,
+  AIOPOOL_WAIT_ANY,
+  AIOPOOL_WAIT_FIRST_ERROR
+} AiopoolWaitMode;
+
+/**
+ * AiopoolChainFlags:
+ * @AIOPOOL_CHAIN_NONE: go on whatever came of the future
+ * @AIOPOOL_CHAIN_RESULTS_ONLY: go on from a result; an error goes past, and is what the new future
+ *   ends with
+ * @AIOPOOL_CHAIN_ERRORS_ONLY: go on from an error; a result goes past, and is what the new future
+ *   ends with
+ * @AIOPOOL_CHAIN_CANCEL: a cancel of the new future also cancels the one that it waits for
+ *
+ * How a future goes on from another one.
+ *
+ * Since: 0.1
+ */
+typedef enum /*< flags >*/
+{
+  AIOPOOL_CHAIN_NONE = 0,
+  AIOPOOL_CHAIN_RESULTS_ONLY = 1 << 0,
+  AIOPOOL_CHAIN_ERRORS_ONLY = 1 << 1,
+  AIOPOOL_CHAIN_CANCEL = 1 << 2
+} AiopoolChainFlags;
+
 #define AIOPOOL_TYPE_FUTURE_STATE (aiopool_future_state_get_type ())
 AIOPOOL_AVAILABLE_IN_0_1
 GType aiopool_future_state_get_type   (void);
@@ -180,6 +218,14 @@ GType aiopool_future_state_get_type   (void);
 #define AIOPOOL_TYPE_CANCEL_MODE (aiopool_cancel_mode_get_type ())
 AIOPOOL_AVAILABLE_IN_0_1
 GType aiopool_cancel_mode_get_type    (void);
+
+#define AIOPOOL_TYPE_WAIT_MODE (aiopool_wait_mode_get_type ())
+AIOPOOL_AVAILABLE_IN_0_1
+GType aiopool_wait_mode_get_type      (void);
+
+#define AIOPOOL_TYPE_CHAIN_FLAGS (aiopool_chain_flags_get_type ())
+AIOPOOL_AVAILABLE_IN_0_1
+GType aiopool_chain_flags_get_type    (void);
 
 #define AIOPOOL_TYPE_SHUTDOWN_FLAGS (aiopool_shutdown_flags_get_type ())
 AIOPOOL_AVAILABLE_IN_0_1
