@@ -6,6 +6,7 @@
 #define AIOPOOL_INSIDE
 #include "aiopool/api/aiopool-completion-queue.h"
 #include "aiopool/api/aiopool-executor.h"
+#include "aiopool/api/aiopool-future-set.h"
 #include "aiopool/api/aiopool-future.h"
 #include "aiopool/api/aiopool-pool.h"
 #include "aiopool/api/aiopool-promise.h"

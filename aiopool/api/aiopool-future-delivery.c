@@ -91,7 +91,7 @@ aiopool_future_get_extra (AiopoolFuture *self)
 void
 aiopool_future_free_extra (AiopoolFutureExtra *extra)
 {
-  g_assert (extra->listeners == NULL);
+  g_assert (extra->listeners == NULL && extra->watches == NULL);
   g_clear_error (&extra->error);
   g_clear_object (&extra->info);
   g_clear_object (&extra->fds);
@@ -205,6 +205,16 @@ post_listeners (AiopoolFuture    *self,
     }
 }
 
+static void
+tell_watches (AiopoolFuture    *self,
+              AiopoolPostBatch *batch)
+{
+  AiopoolFutureWatch *watch = self->extra != NULL ? self->extra->watches : NULL;
+
+  for (; watch != NULL; watch = watch->next)
+    watch->klass->ended (watch, batch);
+}
+
 static AiopoolFutureState
 state_for (const GError *error)
 {
@@ -259,6 +269,7 @@ settle (AiopoolFuture    *self,
   g_atomic_int_set (&self->state, (int) state);
   has_waiters = self->n_waiters > 0;
   post_listeners (self, batch);
+  tell_watches (self, batch);
   aiopool_future_unlock (self);
   if (has_waiters)
     aiopool_parking_wake (self);
@@ -280,6 +291,35 @@ aiopool_future_settle_promised (AiopoolFuture  *self,
   aiopool_post_batch_flush (&batch);
   aiopool_outcome_clear (outcome);
   return is_settled;
+}
+
+/* As @other ended. FALSE if somebody else came first. */
+gboolean
+aiopool_future_settle_alike (AiopoolFuture *self,
+                             AiopoolFuture *other)
+{
+  AiopoolFutureExtra *extra = other->extra;
+  AiopoolOutcome outcome = {
+    .ended = g_get_monotonic_time (),
+    .pid = other->pid,
+  };
+  g_auto (GValue) value = G_VALUE_INIT;
+
+  if (other->payload != NULL)
+    outcome.payload = aiopool_payload_ref (other->payload);
+  if (extra != NULL && G_IS_VALUE (&extra->value))
+    {
+      g_value_init (&value, G_VALUE_TYPE (&extra->value));
+      g_value_copy (&extra->value, &value);
+    }
+  if (extra != NULL)
+    {
+      outcome.error = extra->error != NULL ? g_error_copy (extra->error) : NULL;
+      outcome.info = extra->info != NULL ? g_object_ref (extra->info) : NULL;
+      outcome.fds = extra->fds != NULL ? g_object_ref (extra->fds) : NULL;
+      outcome.last_lines = g_strdup (extra->last_lines);
+    }
+  return aiopool_future_settle_promised (self, &outcome, G_IS_VALUE (&value) ? &value : NULL);
 }
 
 static void
@@ -468,6 +508,18 @@ on_progress (AiopoolJob *job,
   aiopool_future_tell_progress (aiopool_future_of_job (job), fraction, text);
 }
 
+/* Under the lock. */
+static gboolean
+is_awaited (AiopoolFuture *self)
+{
+  AiopoolFutureWatch *watch = self->extra->watches;
+  gboolean result = self->n_waiters > 0;
+
+  for (; watch != NULL; watch = watch->next)
+    result |= watch->klass->is_awaited (watch);
+  return result;
+}
+
 /* TRUE if the task may send as much again at once. */
 static gboolean
 on_emitted (AiopoolJob     *job,
@@ -480,7 +532,7 @@ on_emitted (AiopoolJob     *job,
 
   aiopool_future_lock (self);
   extra = aiopool_future_get_extra (self);
-  has_waiters = self->n_waiters > 0;
+  has_waiters = is_awaited (self);
   if (!has_waiters)
     extra->debt += cost;
   g_queue_push_tail (&extra->emits, payload);
@@ -655,6 +707,32 @@ aiopool_future_unlisten (AiopoolFuture *self,
   else if (destroy != NULL)
     destroy (user_data);
   return listener != NULL;
+}
+
+/* Under the lock. The future may have ended. */
+void
+aiopool_future_link_watch (AiopoolFuture      *self,
+                           AiopoolFutureWatch *watch)
+{
+  AiopoolFutureExtra *extra = aiopool_future_get_extra (self);
+
+  watch->next = extra->watches;
+  watch->link = &extra->watches;
+  if (watch->next != NULL)
+    watch->next->link = &watch->next;
+  extra->watches = watch;
+}
+
+/* Afterwards it hears no more. */
+void
+aiopool_future_unlink_watch (AiopoolFuture      *self,
+                             AiopoolFutureWatch *watch)
+{
+  aiopool_future_lock (self);
+  *watch->link = watch->next;
+  if (watch->next != NULL)
+    watch->next->link = watch->link;
+  aiopool_future_unlock (self);
 }
 
 void

@@ -7,7 +7,27 @@
 
 G_BEGIN_DECLS
 
-typedef struct _AiopoolListener AiopoolListener;
+typedef struct _AiopoolListener    AiopoolListener;
+typedef struct _AiopoolFutureWatch AiopoolFutureWatch;
+
+/* What somebody who watches hears, under the future's lock and on any thread: it calls nobody, and
+ * drops no reference. */
+typedef struct
+{
+  void     (*ended)      (AiopoolFutureWatch *watch,
+                          AiopoolPostBatch   *batch);
+  gboolean (*is_awaited) (AiopoolFutureWatch *watch); /* a thread blocks: partial results need no
+                                                       * credit; if none does, it asks later, see
+                                                       * aiopool_future_pay_debt() */
+} AiopoolFutureWatchClass;
+
+/* Embedded in what watches, which holds the future. Guarded by the future's lock. */
+struct _AiopoolFutureWatch
+{
+  const AiopoolFutureWatchClass *klass;
+  AiopoolFutureWatch            *next;
+  AiopoolFutureWatch           **link; /* what points here */
+};
 
 /* What a future has besides in special cases. Guarded by the future's lock, except that what says
  * "end" is written once before the state is final and may be read after it. */
@@ -20,6 +40,7 @@ typedef struct
   char             *last_lines;  /* (owned) (nullable): end; of standard error */
   GValue            value;       /* end: of a promise */
   AiopoolListener  *listeners;   /* (owned): those not yet delivered */
+  AiopoolFutureWatch *watches;   /* (unowned: each unlinks itself) */
   guint             last_id;
   GCancellable     *cancellable; /* (owned) (nullable): given to submit */
   gulong            cancel_id;
@@ -32,6 +53,8 @@ typedef struct
   gint64            debt;        /* cost of partial results without credit */
   GQueue            records;     /* (owned) of AiopoolLogRecord, to be told */
   GCancellable     *promise;     /* (owned) (nullable): of a promise, tells it of a cancel */
+  AiopoolFuture    *upstream;    /* (unowned: a listener of ours there, which clears this)
+                                  * (nullable): is cancelled too */
   GMainContext     *needed;      /* (owned) (nullable): context that keeps the promise */
 } AiopoolFutureExtra;
 
@@ -65,6 +88,9 @@ AiopoolFuture      *aiopool_future_new_promised   (AiopoolTask           *task);
 AiopoolFuture      *aiopool_future_of_job         (AiopoolJob            *job);
 void                aiopool_future_make_private   (AiopoolFuture         *self);
 
+/* promise */
+gboolean            aiopool_future_start_promised (AiopoolFuture         *self);
+
 /* future-delivery */
 extern const AiopoolJobClass aiopool_future_job_class;
 
@@ -76,6 +102,8 @@ gboolean            aiopool_future_has_ended      (AiopoolFuture         *self);
 gboolean            aiopool_future_settle_promised (AiopoolFuture        *self,
                                                    AiopoolOutcome        *outcome,
                                                    GValue                *value);
+gboolean            aiopool_future_settle_alike   (AiopoolFuture         *self,
+                                                   AiopoolFuture         *other);
 void                aiopool_future_tell_progress  (AiopoolFuture         *self,
                                                    double                 fraction,
                                                    char                  *message);
@@ -86,11 +114,19 @@ guint               aiopool_future_listen         (AiopoolFuture         *self,
                                                    GDestroyNotify         destroy);
 gboolean            aiopool_future_unlisten       (AiopoolFuture         *self,
                                                    guint                  id);
+void                aiopool_future_link_watch     (AiopoolFuture         *self,
+                                                   AiopoolFutureWatch    *watch);
+void                aiopool_future_unlink_watch   (AiopoolFuture         *self,
+                                                   AiopoolFutureWatch    *watch);
 void                aiopool_future_install_signals (void);
 
 /* future-wait */
 gboolean            aiopool_future_park           (AiopoolFuture         *self,
                                                    gint64                 end,
                                                    GCancellable          *cancellable);
+void                aiopool_future_pay_debt       (AiopoolFuture         *self);
+gint64              aiopool_future_end_for        (double                 timeout);
+gboolean            aiopool_future_is_own_context (GMainContext          *context);
+gboolean            aiopool_future_would_block    (AiopoolFuture         *self);
 
 G_END_DECLS

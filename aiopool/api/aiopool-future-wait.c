@@ -36,21 +36,29 @@ on_cancelled (GCancellable *cancellable,
   aiopool_parking_wake (user_data);
 }
 
-/* Returns what the task may have credit for now. */
-static gint64
-enter (AiopoolFuture *self)
+/* What the task sent without credit is paid for now. */
+void
+aiopool_future_pay_debt (AiopoolFuture *self)
 {
   gint64 debt = 0;
 
   aiopool_future_lock (self);
-  self->n_waiters++;
   if (self->extra != NULL)
     {
       debt = self->extra->debt;
       self->extra->debt = 0;
     }
   aiopool_future_unlock (self);
-  return debt;
+  if (debt > 0 && self->job.scheduler != NULL)
+    aiopool_scheduler_grant (self->job.scheduler, &self->job, debt);
+}
+
+static void
+enter (AiopoolFuture *self)
+{
+  aiopool_future_lock (self);
+  self->n_waiters++;
+  aiopool_future_unlock (self);
 }
 
 static void
@@ -84,15 +92,13 @@ aiopool_future_park (AiopoolFuture *self,
 {
   Wait wait = { self, cancellable };
   gulong id = 0;
-  gint64 debt;
 
   if (aiopool_future_has_ended (self))
     return TRUE;
-  debt = enter (self);
+  enter (self);
   if (self->job.scheduler != NULL)
     aiopool_scheduler_hurry (self->job.scheduler);
-  if (debt > 0 && self->job.scheduler != NULL)
-    aiopool_scheduler_grant (self->job.scheduler, &self->job, debt);
+  aiopool_future_pay_debt (self);
   if (cancellable != NULL)
     id = g_cancellable_connect (cancellable, G_CALLBACK (on_cancelled), self, NULL);
   read_until (&wait, end);
@@ -103,8 +109,9 @@ aiopool_future_park (AiopoolFuture *self,
   return aiopool_future_has_ended (self);
 }
 
-static gint64
-end_for (double timeout)
+/* In monotonic microseconds, -1 for never. */
+gint64
+aiopool_future_end_for (double timeout)
 {
   double end = (double) g_get_monotonic_time () + timeout * G_USEC_PER_SEC;
 
@@ -113,8 +120,8 @@ end_for (double timeout)
 
 /* Whether it is for this thread to iterate @context: it does so, or nobody does and it is the one
  * that this thread has by default. */
-static gboolean
-is_own_context (GMainContext *context)
+gboolean
+aiopool_future_is_own_context (GMainContext *context)
 {
   GMainContext *own = g_main_context_get_thread_default ();
 
@@ -129,8 +136,8 @@ is_own_context (GMainContext *context)
 }
 
 /* Whether the promise is kept in a context that this thread has to iterate. */
-static gboolean
-would_block (AiopoolFuture *self)
+gboolean
+aiopool_future_would_block (AiopoolFuture *self)
 {
   g_autoptr (GMainContext) needed = NULL;
 
@@ -140,7 +147,7 @@ would_block (AiopoolFuture *self)
   if (self->extra->needed != NULL)
     needed = g_main_context_ref (self->extra->needed);
   aiopool_future_unlock (self);
-  return needed != NULL && is_own_context (needed);
+  return needed != NULL && aiopool_future_is_own_context (needed);
 }
 
 /**
@@ -166,9 +173,9 @@ aiopool_future_wait (AiopoolFuture *self,
 
   g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), FALSE);
 
-  if (would_block (self))
+  if (aiopool_future_would_block (self))
     return aiopool_future_has_ended (self);
-  has_ended = aiopool_future_park (self, end_for (timeout), NULL);
+  has_ended = aiopool_future_park (self, aiopool_future_end_for (timeout), NULL);
   aiopool_mailbox_sweep (aiopool_mailbox_get_home ());
   return has_ended;
 }
@@ -202,13 +209,13 @@ aiopool_future_collect (AiopoolFuture *self,
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  if (would_block (self))
+  if (aiopool_future_would_block (self))
     {
       g_set_error_literal (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_WOULD_BLOCK,
                            "The task needs the main context of the thread that waits for it");
       return NULL;
     }
-  if (!aiopool_future_park (self, end_for (timeout), cancellable))
+  if (!aiopool_future_park (self, aiopool_future_end_for (timeout), cancellable))
     {
       if (!g_cancellable_set_error_if_cancelled (cancellable, error))
         g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
