@@ -99,6 +99,11 @@ AiopoolFuture *aiopool_executor_submit_finish   (AiopoolExecutor     *self,
                                                  GAsyncResult        *result,
                                                  GError             **error);
 AIOPOOL_AVAILABLE_IN_0_1
+AiopoolFuture *aiopool_executor_submit_after    (AiopoolExecutor     *self,
+                                                 AiopoolTask         *task,
+                                                 AiopoolFuture       *after,
+                                                 AiopoolChainFlags    flags);
+AIOPOOL_AVAILABLE_IN_0_1
 GVariant      *aiopool_executor_run             (AiopoolExecutor     *self,
                                                  AiopoolTask         *task,
                                                  GCancellable        *cancellable,

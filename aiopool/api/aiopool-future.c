@@ -601,6 +601,42 @@ cancel_promise (AiopoolFuture     *self,
   return is_settled || is_running;
 }
 
+/* (transfer full) (nullable): what is to be cancelled too. */
+static AiopoolFuture *
+dup_upstream (AiopoolFuture *self)
+{
+  AiopoolFuture *upstream = NULL;
+
+  aiopool_future_lock (self);
+  if (self->extra != NULL && self->extra->upstream != NULL)
+    upstream = g_object_ref (self->extra->upstream);
+  aiopool_future_unlock (self);
+  return upstream;
+}
+
+/* In a loop, for there may be many. */
+static gboolean
+cancel_chain (AiopoolFuture     *self,
+              AiopoolCancelMode  mode)
+{
+  AiopoolFuture *future = g_object_ref (self);
+  gboolean result = FALSE;
+
+  while (future != NULL && !aiopool_future_has_ended (future))
+    {
+      AiopoolFuture *upstream = dup_upstream (future);
+
+      if (future->job.scheduler == NULL)
+        result |= cancel_promise (future, mode);
+      else
+        result |= aiopool_scheduler_cancel (future->job.scheduler, &future->job, mode);
+      g_object_unref (future);
+      future = upstream;
+    }
+  g_clear_object (&future);
+  return result;
+}
+
 /**
  * aiopool_future_cancel:
  * @self: a future
@@ -629,7 +665,7 @@ aiopool_future_cancel (AiopoolFuture     *self,
   g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), FALSE);
 
   if (self->job.scheduler == NULL)
-    return cancel_promise (self, mode);
+    return cancel_chain (self, mode);
   return aiopool_scheduler_cancel (self->job.scheduler, &self->job, mode);
 }
 

@@ -23,6 +23,58 @@ G_DECLARE_FINAL_TYPE (AiopoolFuture, aiopool_future, AIOPOOL, FUTURE, GObject)
 typedef void (*AiopoolFutureCallback) (AiopoolFuture *future,
                                        gpointer       user_data);
 
+/**
+ * AiopoolFutureChainFunc:
+ * @ended: the future that has ended
+ * @user_data: (closure): what was given to [method@Aiopool.Future.chain]
+ * @error: return location for a #GError
+ *
+ * Goes on from a future that has ended.
+ *
+ * What it returns may have ended, see [ctor@Aiopool.Future.new_for_result], or not: the new future
+ * ends as that does.
+ *
+ * Returns: (transfer full) (nullable): a future; %NULL with an error, which is what the new future
+ *   ends with
+ *
+ * Since: 0.1
+ */
+typedef AiopoolFuture *(*AiopoolFutureChainFunc) (AiopoolFuture  *ended,
+                                                  gpointer        user_data,
+                                                  GError        **error);
+
+/**
+ * AiopoolFutureMapFunc:
+ * @ended: the future that has ended
+ * @user_data: (closure): what was given to [method@Aiopool.Future.map]
+ * @error: return location for a #GError
+ *
+ * Makes a result of a future that has ended.
+ *
+ * Returns: (transfer full) (nullable): the result, which may be floating; %NULL with an error
+ *
+ * Since: 0.1
+ */
+typedef GVariant *(*AiopoolFutureMapFunc) (AiopoolFuture  *ended,
+                                           gpointer        user_data,
+                                           GError        **error);
+
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolFuture     *aiopool_future_new_for_result       (GVariant             *result);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolFuture     *aiopool_future_new_for_error        (const GError         *error);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolFuture     *aiopool_future_chain                (AiopoolFuture        *self,
+                                                        AiopoolChainFlags     flags,
+                                                        AiopoolFutureChainFunc func,
+                                                        gpointer              user_data,
+                                                        GDestroyNotify        destroy);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolFuture     *aiopool_future_map                  (AiopoolFuture        *self,
+                                                        AiopoolChainFlags     flags,
+                                                        AiopoolFutureMapFunc  func,
+                                                        gpointer              user_data,
+                                                        GDestroyNotify        destroy);
 AIOPOOL_AVAILABLE_IN_0_1
 AiopoolFutureState aiopool_future_get_state            (AiopoolFuture        *self);
 AIOPOOL_AVAILABLE_IN_0_1

@@ -157,6 +157,23 @@ aiopool_promise_set_context (AiopoolPromise *self,
   g_clear_pointer (&old, g_main_context_unref);
 }
 
+/* FALSE if it has ended or was started already. */
+gboolean
+aiopool_future_start_promised (AiopoolFuture *self)
+{
+  gboolean is_first;
+
+  aiopool_future_lock (self);
+  is_first = g_atomic_int_get (&self->state) == AIOPOOL_FUTURE_PENDING;
+  if (is_first)
+    {
+      self->started = g_get_monotonic_time ();
+      g_atomic_int_set (&self->state, AIOPOOL_FUTURE_RUNNING);
+    }
+  aiopool_future_unlock (self);
+  return is_first;
+}
+
 /**
  * aiopool_promise_start:
  * @self: a promise
@@ -170,19 +187,9 @@ aiopool_promise_set_context (AiopoolPromise *self,
 gboolean
 aiopool_promise_start (AiopoolPromise *self)
 {
-  gboolean is_first;
-
   g_return_val_if_fail (AIOPOOL_IS_PROMISE (self), FALSE);
 
-  aiopool_future_lock (self->future);
-  is_first = g_atomic_int_get (&self->future->state) == AIOPOOL_FUTURE_PENDING;
-  if (is_first)
-    {
-      self->future->started = g_get_monotonic_time ();
-      g_atomic_int_set (&self->future->state, AIOPOOL_FUTURE_RUNNING);
-    }
-  aiopool_future_unlock (self->future);
-  return is_first;
+  return aiopool_future_start_promised (self->future);
 }
 
 /**

@@ -57,6 +57,25 @@ free_extra (Extra *extra)
   g_free (extra);
 }
 
+/* With its function and its options, and without its arguments. */
+AiopoolTask *
+aiopool_task_new_like (AiopoolTask *self)
+{
+  AiopoolTask *result = aiopool_task_new (aiopool_task_get_function (self), NULL);
+  Extra *extra;
+
+  if (!has_extra (self))
+    return result;
+  extra = get_extra (result);
+  *extra = *(Extra *) self->spec.options;
+  if (extra->options.keywords != NULL)
+    g_variant_ref (extra->options.keywords);
+  if (extra->options.fds != NULL)
+    g_object_ref (extra->options.fds);
+  extra->options.tag = g_strdup (extra->options.tag);
+  return result;
+}
+
 /* Endless beyond what fits. A timeout of less than a microsecond is one of a microsecond. */
 static gint64
 to_usec (double seconds)

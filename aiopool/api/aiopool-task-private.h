@@ -24,8 +24,12 @@ void               aiopool_task_set_function       (AiopoolTask  *self,
                                                     const char   *function);
 void               aiopool_task_set_arguments      (AiopoolTask  *self,
                                                     GVariant     *arguments);
+void               aiopool_task_set_bytes          (AiopoolTask  *self,
+                                                    GBytes       *bytes,
+                                                    AiopoolFormat format);
 
 /* task-options */
+AiopoolTask       *aiopool_task_new_like           (AiopoolTask  *self);
 void               aiopool_task_init_options       (AiopoolTask  *self);
 void               aiopool_task_clear_options      (AiopoolTask  *self);
 void               aiopool_task_install_properties (GObjectClass *object_class);

@@ -152,6 +152,15 @@ aiopool_task_set_arguments (AiopoolTask *self,
              arguments != NULL ? g_variant_ref_sink (arguments) : NULL);
 }
 
+/* For a task that has no arguments yet. */
+void
+aiopool_task_set_bytes (AiopoolTask  *self,
+                        GBytes       *bytes,
+                        AiopoolFormat format)
+{
+  set_value (self, format, g_bytes_ref (bytes));
+}
+
 static void
 aiopool_task_class_init (AiopoolTaskClass *klass)
 {
