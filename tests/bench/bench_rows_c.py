@@ -205,6 +205,29 @@ def loop(pick):
               for mib in (0, 1024) for key in ('first', 'submit')))
 
 
+def as_completed(pick):
+    many, fewer = pick(100_000, 20_000), pick(10_000, 2000)
+    ways = {'next': 'next, blocking', 'batch': 'next_batch, blocking', 'async': 'next_async'}
+    python = 'concurrent.futures.as_completed'
+
+    def name(way, what, n=many):
+        return f'pool.set.{way}.{n}.{what}'
+
+    return Row(
+        'completed', f'{many // 1000} k futures as they end, from submit to the last',
+        tuple(job('pool-set', way, n) for way in ways for n in (many, fewer)) +
+        (peer('futures-fork', 'as-completed', many),),
+        tuple(Check(label, ratio(name(way, 'rate'), f'peer.futures-fork.as-completed.{many}'),
+                    '>=', 20, python) for way, label in ways.items()),
+        (Note(python, value(f'peer.futures-fork.as-completed.{many}', '1/s')),
+         *(Note(label, value(name(way, 'rate'), '1/s')) for way, label in ways.items()),
+         *(Note(f'{label}: time of one : with {fewer // 1000} k',
+                ratio(name(way, 'time'), name(way, 'time', fewer)))
+           for way, label in ways.items()),
+         *(Note(f'{label}: threads switched in, for each future', value(name(way, 'switches'), ''))
+           for way, label in ways.items())))
+
+
 def floors(pick):
     many = pick(*MANY)
     trips = pick(*TRIPS)
@@ -275,7 +298,7 @@ def async_run(pick):
 
 
 ROWS = (blocking_run, async_run, throughput, waiting, values, work, uneven, start, idle, loop,
-        chunks, floors, peers)
+        chunks, as_completed, floors, peers)
 
 
 def make_rows(quick):

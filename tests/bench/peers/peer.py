@@ -3,7 +3,7 @@
 """What Python's own process pools take for the work that the pool-* programs do.
 
     peer.py KIND latency|rate N    KIND start    KIND pss    KIND argument MIB TIMES
-    peer.py KIND spin MICROSECONDS N
+    peer.py KIND spin MICROSECONDS N    futures-... as-completed N
 
 KIND is futures-fork, futures-spawn, pool-fork or pool-spawn. One JSON object a figure.
 """
@@ -138,6 +138,16 @@ def measure_pss(kind):
     peer.close()
 
 
+def measure_as_completed(kind, number):
+    peer = make_warm(kind)
+    start = time.perf_counter()
+    futures = [peer.executor.submit(noop) for _ in range(int(number))]
+    for future in concurrent.futures.as_completed(futures):
+        future.result()
+    emit(kind, f'as-completed.{number}', '1/s', int(number) / (time.perf_counter() - start))
+    peer.close()
+
+
 def measure_argument(kind, mib, times):
     peer = make_warm(kind)
     data = bytes(b'a') * (int(mib) << 20)
@@ -152,6 +162,7 @@ def measure_argument(kind, mib, times):
 
 MEASUREMENTS = {
     'argument': measure_argument,
+    'as-completed': measure_as_completed,
     'latency': measure_latency,
     'pss': measure_pss,
     'rate': measure_rate,
