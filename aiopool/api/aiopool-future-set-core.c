@@ -229,35 +229,45 @@ aiopool_set_core_sleep (AiopoolSetCore *self,
 }
 
 static gboolean
-has_handler (gpointer    owner,
-             const char *signal,
-             GQuark      detail)
+has_handler (gpointer owner,
+             guint    signal)
 {
-  return g_signal_has_handler_pending (owner, g_signal_lookup (signal, G_OBJECT_TYPE (owner)),
-                                       detail, TRUE);
+  return g_signal_handler_find (owner, G_SIGNAL_MATCH_ID, signal, 0, NULL, NULL, NULL) != 0;
 }
 
-/* Whether anybody listens to the set. */
+/* Whether anybody listens to the set, be it for one property only. */
 gboolean
 aiopool_set_core_is_heard (AiopoolSetCore *self)
 {
-  return has_handler (self->owner, "items-changed", 0) || has_handler (self->owner, "notify", 0) ||
-         has_handler (self->owner, "notify", g_quark_from_static_string ("n-pending")) ||
-         has_handler (self->owner, "notify", g_quark_from_static_string ("n-done"));
+  static gsize changed_id, notify_id;
+
+  if (g_once_init_enter (&changed_id))
+    g_once_init_leave (&changed_id, g_signal_lookup ("items-changed", G_TYPE_LIST_MODEL));
+  if (g_once_init_enter (&notify_id))
+    g_once_init_leave (&notify_id, g_signal_lookup ("notify", G_TYPE_OBJECT));
+  return has_handler (self->owner, (guint) changed_id) ||
+         has_handler (self->owner, (guint) notify_id);
+}
+
+/* Under the lock. As long as nobody listens the list waits until it is read; but what has left it
+ * is let go. */
+gboolean
+aiopool_set_core_needs_home (AiopoolSetCore *self)
+{
+  return self->departures.length > 0 || aiopool_set_core_is_heard (self);
 }
 
 /* Under the lock, unless the list and the counts are told at once. One letter does for all changes
- * until it is read; if nobody listens it wakes nobody. */
+ * until it is read. */
 void
 aiopool_set_core_post_home (AiopoolSetCore   *self,
                             AiopoolPostBatch *batch)
 {
-  if (self->is_posted)
+  if (self->is_posted || !aiopool_set_core_needs_home (self))
     return;
   self->is_posted = TRUE;
   g_atomic_int_inc (&self->ref_count);
-  aiopool_post_batch_add (batch, self->home, &self->letter,
-                          !aiopool_set_core_is_heard (self));
+  aiopool_post_batch_add (batch, self->home, &self->letter, !aiopool_set_core_is_heard (self));
 }
 
 /* Under the lock, after every change: those who wait. */

@@ -121,6 +121,7 @@ void            aiopool_set_core_catch     (AiopoolSetCore          *self,
 void            aiopool_set_core_tell      (AiopoolSetCore          *self,
                                             AiopoolPostBatch        *batch);
 gboolean        aiopool_set_core_is_heard  (AiopoolSetCore          *self);
+gboolean        aiopool_set_core_needs_home (AiopoolSetCore         *self);
 void            aiopool_set_core_post_home (AiopoolSetCore          *self,
                                             AiopoolPostBatch        *batch);
 void            aiopool_set_core_ring      (AiopoolSetCore          *self);

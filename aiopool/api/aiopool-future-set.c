@@ -40,7 +40,8 @@ enum
 
 static GParamSpec *properties[N_PROPS];
 
-static void init_list_model (GListModelInterface *iface);
+static void     init_list_model (GListModelInterface *iface);
+static gboolean tell_home_now   (AiopoolFutureSet    *self);
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (AiopoolFutureSet, aiopool_future_set, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (G_TYPE_LIST_MODEL, init_list_model))
@@ -52,9 +53,32 @@ get_item_type (GListModel *model)
 }
 
 static guint
+count_shown (AiopoolFutureSet *self)
+{
+  return (guint) g_sequence_get_length (self->shown);
+}
+
+/* While nobody listens the list is brought up to date when it is read. */
+static void
+prepare_to_read (AiopoolFutureSet *self)
+{
+  AiopoolSetCore *core = self->core;
+  gboolean is_old;
+
+  g_mutex_lock (&core->lock);
+  is_old = core->arrivals.length + core->departures.length > 0;
+  g_mutex_unlock (&core->lock);
+  if (is_old && !aiopool_set_core_is_heard (core))
+    tell_home_now (self);
+}
+
+static guint
 get_n_items (GListModel *model)
 {
-  return (guint) g_sequence_get_length (AIOPOOL_FUTURE_SET (model)->shown);
+  AiopoolFutureSet *self = AIOPOOL_FUTURE_SET (model);
+
+  prepare_to_read (self);
+  return count_shown (self);
 }
 
 static gpointer
@@ -85,7 +109,7 @@ static gboolean
 show_arrivals (AiopoolFutureSet *self)
 {
   AiopoolSetCore *core = self->core;
-  guint position = get_n_items (G_LIST_MODEL (self));
+  guint position = count_shown (self);
   guint n_added = 0;
   GList *link;
 
@@ -215,30 +239,35 @@ is_home_quiet (AiopoolLetter *letter)
 
 static const AiopoolLetterKind home_kind = { deliver_home, is_home_quiet };
 
-static void
-post_home (AiopoolSetCore *core)
-{
-  AiopoolPostBatch batch = { NULL };
-
-  g_mutex_lock (&core->lock);
-  aiopool_set_core_post_home (core, &batch);
-  g_mutex_unlock (&core->lock);
-  aiopool_post_batch_flush (&batch);
-}
-
-/* After a change: if the calling thread is that of the home context, the list changes now. */
-void
-aiopool_future_set_come_home (AiopoolFutureSet *self)
+/* FALSE if this is not the thread of the home context. */
+static gboolean
+tell_home_now (AiopoolFutureSet *self)
 {
   GMainContext *context = aiopool_mailbox_get_context (self->core->home);
 
   if (!aiopool_future_is_own_context (context) || !g_main_context_acquire (context))
-    {
-      post_home (self->core);
-      return;
-    }
+    return FALSE;
   tell_home (self);
   g_main_context_release (context);
+  return TRUE;
+}
+
+/* After a change: in the thread of the home context the list changes now. */
+void
+aiopool_future_set_come_home (AiopoolFutureSet *self)
+{
+  AiopoolPostBatch batch = { NULL };
+  gboolean is_needed;
+
+  g_mutex_lock (&self->core->lock);
+  is_needed = aiopool_set_core_needs_home (self->core);
+  g_mutex_unlock (&self->core->lock);
+  if (!is_needed || tell_home_now (self))
+    return;
+  g_mutex_lock (&self->core->lock);
+  aiopool_set_core_post_home (self->core, &batch);
+  g_mutex_unlock (&self->core->lock);
+  aiopool_post_batch_flush (&batch);
 }
 
 static void
