@@ -19,6 +19,7 @@ typedef struct
   gboolean (*is_awaited) (AiopoolFutureWatch *watch); /* a thread blocks: partial results need no
                                                        * credit; if none does, it asks later, see
                                                        * aiopool_future_pay_debt() */
+  void     (*needs_context) (AiopoolFutureWatch *watch); /* to end */
 } AiopoolFutureWatchClass;
 
 /* Embedded in what watches, which holds the future. Guarded by the future's lock. */

@@ -204,7 +204,7 @@ attach_sources (AiopoolSetWaiter *self)
 static void
 enqueue (AiopoolSetWaiter *self)
 {
-  g_autoptr (GTask) task = g_object_ref (self->task); /* its letter may be read at once */
+  GTask *task = g_object_ref (self->task); /* holds what its letter, read at once, would drop */
   AiopoolSetCore *core = self->core;
   AiopoolPostBatch batch = { NULL };
 
@@ -217,6 +217,7 @@ enqueue (AiopoolSetWaiter *self)
     aiopool_set_core_post_home (core, &batch);
   g_mutex_unlock (&core->lock);
   aiopool_post_batch_flush (&batch);
+  g_object_unref (task);
 }
 
 static void

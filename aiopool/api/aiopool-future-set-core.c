@@ -117,12 +117,16 @@ queue_of (AiopoolSetItem *item)
   return item->future->job.scheduler != NULL ? &item->core->pooled : &item->core->promised;
 }
 
+/* Out of the pending ones, or those that are done. */
 static void
-leave_debt (AiopoolSetItem *item)
+leave_queue (AiopoolSetItem *item)
 {
+  g_queue_unlink (queue_of (item), &item->link);
   if (item->is_indebted)
     g_queue_remove (&item->core->indebted, item);
   item->is_indebted = FALSE;
+  item->core->n_contexts -= item->has_context;
+  item->has_context = FALSE;
 }
 
 /* The list has it, and will not, or was to have it, and need not. */
@@ -143,9 +147,8 @@ static void
 take (AiopoolSetCore *self,
       AiopoolSetItem *item)
 {
-  g_queue_unlink (queue_of (item), &item->link);
+  leave_queue (item);
   g_queue_unlink (&self->all, &item->order);
-  leave_debt (item);
   self->n_failed -= item->has_failed;
   item->state = AIOPOOL_SET_ITEM_TAKEN;
   hide (self, item);
@@ -189,14 +192,22 @@ serve_aim (AiopoolSetCore   *self,
     }
 }
 
+/* One who waits for all knew at once. */
+static gboolean
+may_be_stuck (AiopoolSetCore *self,
+              AiopoolSetAim   aim)
+{
+  return self->n_contexts > 0 && self->pooled.length == 0 && aim != AIOPOOL_SET_ALL &&
+         aim != AIOPOOL_SET_COLLECT;
+}
+
 /* A wait that may have become one without end is looked at again. */
 static gboolean
 is_worth_ringing (AiopoolSetCore *self)
 {
   for (AiopoolSetAim aim = 0; aim < AIOPOOL_SET_N_AIMS; aim++)
     if (self->n_sleeping[aim] > 0 &&
-        (aiopool_set_core_is_met (self, aim) ||
-         (self->pooled.length == 0 && aim != AIOPOOL_SET_ALL)))
+        (aiopool_set_core_is_met (self, aim) || may_be_stuck (self, aim)))
       return TRUE;
   return FALSE;
 }
@@ -302,8 +313,7 @@ on_ended (AiopoolFutureWatch *watch,
   core_lock (self);
   if (item->state == AIOPOOL_SET_ITEM_PENDING)
     {
-      g_queue_unlink (queue_of (item), &item->link);
-      leave_debt (item);
+      leave_queue (item);
       become_done (self, item);
       aiopool_set_core_tell (self, batch);
       aiopool_set_core_post_home (self, batch);
@@ -330,7 +340,27 @@ is_awaited (AiopoolFutureWatch *watch)
   return result;
 }
 
-static const AiopoolFutureWatchClass watch_class = { on_ended, is_awaited };
+/* Under the future's lock and ours. */
+static void
+note_context (AiopoolSetItem *item)
+{
+  if (item->state != AIOPOOL_SET_ITEM_PENDING || item->has_context)
+    return;
+  item->has_context = TRUE;
+  item->core->n_contexts++;
+}
+
+static void
+on_needs_context (AiopoolFutureWatch *watch)
+{
+  AiopoolSetItem *item = item_of (watch);
+
+  core_lock (item->core);
+  note_context (item);
+  core_unlock (item->core);
+}
+
+static const AiopoolFutureWatchClass watch_class = { on_ended, is_awaited, on_needs_context };
 
 /* Under the future's lock and ours. */
 static AiopoolSetItem *
@@ -375,7 +405,11 @@ insert (AiopoolSetCore *self,
   if (aiopool_future_has_ended (item->future))
     become_done (self, item);
   else
-    g_queue_push_tail_link (queue_of (item), &item->link);
+    {
+      g_queue_push_tail_link (queue_of (item), &item->link);
+      if (item->future->extra->needed != NULL)
+        note_context (item);
+    }
 }
 
 /* FALSE if it is there. */

@@ -39,6 +39,7 @@ typedef struct
   guint8             has_failed;
   guint8             is_indebted; /* in that queue */
   guint8             is_shown;  /* it is no arrival any more */
+  guint8             has_context; /* a promise that needs one, or once did */
   GList              order;     /* in all */
   GList              link;      /* in pooled, promised, done, or with who takes it */
   GList              change;    /* in arrivals or departures */
@@ -87,6 +88,7 @@ struct _AiopoolSetCore
   GQueue          departures; /* of items that the list still has */
   GQueue          waiters[AIOPOOL_SET_N_AIMS]; /* of AiopoolSetWaiter */
   guint           n_failed;   /* of done */
+  guint           n_contexts; /* of promised, those that need one */
   guint           n_blocked;  /* threads that block */
   guint           n_sleeping[AIOPOOL_SET_N_AIMS]; /* of these, those that have not been rung for */
   guint           n_rings;

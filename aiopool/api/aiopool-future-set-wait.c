@@ -52,14 +52,14 @@ has_promise (AiopoolSetCore *core,
   return FALSE;
 }
 
-/* Under the lock, which is given up meanwhile. Whether nothing can end the wait but this thread. */
+/* Under the lock, which may be given up meanwhile. Whether only this thread could end the wait. */
 static gboolean
 is_stuck (AiopoolSetCore *core,
           AiopoolSetAim   aim)
 {
   AiopoolSetItem *first = core->all.head->data;
 
-  if (core->promised.length == 0)
+  if (core->n_contexts == 0)
     return FALSE;
   if (aim == AIOPOOL_SET_NEXT && core->is_ordered)
     return first->future->job.scheduler == NULL && is_needy (core, first);

@@ -153,6 +153,8 @@ aiopool_promise_set_context (AiopoolPromise *self,
   aiopool_future_lock (self->future);
   old = self->future->extra->needed;
   self->future->extra->needed = context;
+  for (AiopoolFutureWatch *watch = self->future->extra->watches; watch; watch = watch->next)
+    watch->klass->needs_context (watch);
   aiopool_future_unlock (self->future);
   g_clear_pointer (&old, g_main_context_unref);
 }
