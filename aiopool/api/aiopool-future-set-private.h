@@ -94,6 +94,7 @@ struct _AiopoolSetCore
   guint           n_rings;
   gboolean        is_ordered;
   gboolean        is_posted;  /* the letter */
+  gboolean        is_stale;   /* the list was left alone while nobody listened */
 };
 
 struct _AiopoolFutureSet
@@ -104,6 +105,7 @@ struct _AiopoolFutureSet
   guint           told_pending;
   guint           told_done;
   gboolean        is_telling;
+  gboolean        is_silent;    /* what changes now nobody has read before */
 };
 
 /* core */

@@ -58,18 +58,21 @@ count_shown (AiopoolFutureSet *self)
   return (guint) g_sequence_get_length (self->shown);
 }
 
-/* While nobody listens the list is brought up to date when it is read. */
+/* What came while nobody listened is brought in when the list is read, which tells it. */
 static void
 prepare_to_read (AiopoolFutureSet *self)
 {
   AiopoolSetCore *core = self->core;
-  gboolean is_old;
+  gboolean is_stale;
 
   g_mutex_lock (&core->lock);
-  is_old = core->arrivals.length + core->departures.length > 0;
+  is_stale = core->is_stale;
   g_mutex_unlock (&core->lock);
-  if (is_old && !aiopool_set_core_is_heard (core))
-    tell_home_now (self);
+  if (!is_stale || self->is_telling)
+    return;
+  self->is_silent = TRUE;
+  tell_home_now (self);
+  self->is_silent = FALSE;
 }
 
 static guint
@@ -123,7 +126,7 @@ show_arrivals (AiopoolFutureSet *self)
       n_added++;
     }
   g_mutex_unlock (&core->lock);
-  if (n_added > 0)
+  if (n_added > 0 && !self->is_silent)
     g_list_model_items_changed (G_LIST_MODEL (self), position, 0, n_added);
   return n_added > 0;
 }
@@ -147,7 +150,8 @@ hide_run (AiopoolFutureSet *self,
       item = items->head != NULL ? items->head->data : NULL;
     }
   while (item != NULL && item->place == next);
-  g_list_model_items_changed (G_LIST_MODEL (self), position, n_removed, 0);
+  if (!self->is_silent)
+    g_list_model_items_changed (G_LIST_MODEL (self), position, n_removed, 0);
 }
 
 static gboolean
@@ -193,6 +197,9 @@ tell_home (AiopoolFutureSet *self)
   if (self->is_telling)
     return;
   self->is_telling = TRUE;
+  g_mutex_lock (&self->core->lock);
+  self->core->is_stale = FALSE;
+  g_mutex_unlock (&self->core->lock);
   g_object_ref (self);
   for (guint n_told = 1; n_told > 0;)
     {
@@ -261,6 +268,7 @@ aiopool_future_set_come_home (AiopoolFutureSet *self)
 
   g_mutex_lock (&self->core->lock);
   is_needed = aiopool_set_core_needs_home (self->core);
+  self->core->is_stale |= !is_needed;
   g_mutex_unlock (&self->core->lock);
   if (!is_needed || tell_home_now (self))
     return;

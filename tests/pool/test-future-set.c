@@ -459,11 +459,11 @@ test_the_list_follows_at_once_at_home (void)
 
   open_promises (&fixture, 3);
   view.model = G_LIST_MODEL (fixture.set);
+  g_signal_connect (fixture.set, "items-changed", G_CALLBACK (on_items_changed), &view);
   view.n_items = g_list_model_get_n_items (view.model);
   g_assert_cmpuint (view.n_items, ==, 3);
   g_assert_true (g_list_model_get_item_type (view.model) == AIOPOOL_TYPE_FUTURE);
   g_assert_null (g_list_model_get_item (view.model, 3));
-  g_signal_connect (fixture.set, "items-changed", G_CALLBACK (on_items_changed), &view);
   keep (&fixture, 1);
   g_assert_cmpuint (view.n_changes, ==, 0);
   expect_next (fixture.set, future_of (&fixture, 1));
