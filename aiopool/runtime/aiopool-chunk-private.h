@@ -16,8 +16,8 @@ struct _AiopoolChunk
   gint64           timeout;       /* microseconds, of each item; 0 for none */
   const char      *function;      /* interned */
   AiopoolEntry    *entry;         /* (owned) (nullable) */
-  gpointer        *slot;          /* (unowned: the registry) (nullable): of hooks, which run what has
-                                   * no entry */
+  gpointer        *slot;          /* (unowned: the registry) (nullable): of hooks, which run what
+                                   * has no entry */
   AiopoolArgument  argument;      /* of all items: an array */
   GVariant        *keywords;      /* (owned) (nullable) */
   GUnixFDList     *fds;           /* (owned) (nullable) */
