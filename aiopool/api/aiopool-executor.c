@@ -384,7 +384,9 @@ submit_blocking (AiopoolExecutor *self,
       GError *local = NULL;
       AiopoolFuture *future;
 
+      aiopool_scheduler_promise_to_wait (TRUE);
       future = submit (self, task, cancellable, &local);
+      aiopool_scheduler_promise_to_wait (FALSE);
       if (future != NULL)
         return future;
       if (!is_full (local))

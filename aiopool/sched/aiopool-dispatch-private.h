@@ -63,6 +63,7 @@ struct _AiopoolScheduler
   gint64                       idle_check_at;  /* 0 for none, as all that follow */
   gint64                       balance_at;
   gint64                       relief_at;      /* only the pump writes it */
+  gint64                       standby_at;     /* only standby writes it */
   gint64                       last_submit;    /* monotonic microseconds */
   gint64                       submit_gap;     /* between the last two, microseconds */
   gint64                       spawn_after;    /* back-off after failed starts */
@@ -168,6 +169,15 @@ void     aiopool_chunks_watch              (AiopoolScheduler      *self,
 gboolean aiopool_chunks_split              (AiopoolScheduler      *self,
                                             gint64                 now,
                                             AiopoolReport         *report);
+
+/* In standby; under the lock. */
+void     aiopool_standby_take_back         (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer);
+void     aiopool_standby_sent              (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer);
+void     aiopool_standby_end               (AiopoolScheduler      *self);
+void     aiopool_standby_look              (AiopoolScheduler      *self,
+                                            gint64                 now);
 
 /* In closing; under the lock. */
 void     aiopool_closing_check             (AiopoolScheduler      *self,

@@ -97,6 +97,8 @@ rearm (AiopoolScheduler *self)
     aiopool_dispatch_wake_at (self, self->relief_at);
   if (self->figures.told_at > 0)
     aiopool_dispatch_wake_at (self, self->figures.told_at);
+  if (self->standby_at > 0)
+    aiopool_dispatch_wake_at (self, self->standby_at);
   aiopool_crew_hire (self);
 }
 
@@ -120,6 +122,8 @@ aiopool_dispatch_on_alarm (gpointer scheduler)
     aiopool_pump_relieve (self, now);
   if (self->figures.told_at > 0 && self->figures.told_at <= now)
     aiopool_figures_tick (&self->figures, now);
+  if (self->standby_at > 0 && self->standby_at <= now)
+    aiopool_standby_look (self, now);
   rearm (self);
   aiopool_closing_check (self, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);

@@ -73,7 +73,10 @@ borrow (LoopReader *self)
   if (self->peer != NULL && aiopool_peer_get_state (self->peer) == AIOPOOL_WORKER_DEAD)
     set_peer (self, NULL);
   if (peer == NULL || !aiopool_peer_lend (peer))
-    return;
+    {
+      aiopool_standby_end (self->scheduler);
+      return;
+    }
   if (self->peer != peer)
     set_peer (self, peer);
   self->is_borrowed = TRUE;
@@ -114,7 +117,7 @@ loop_reader_check (GSource *source)
   g_mutex_lock (&self->scheduler->lock);
   self->is_borrowed = FALSE;
   self->poll.events = 0;
-  aiopool_peer_take_back (self->peer);
+  aiopool_standby_take_back (self->scheduler, self->peer);
   g_mutex_unlock (&self->scheduler->lock);
   return FALSE;
 }

@@ -150,6 +150,8 @@ fill (AiopoolScheduler *self,
       has_chunk |= AIOPOOL_ORDER_IS_CHUNK (order);
       report->has_room = TRUE;
     }
+  if (now != 0)
+    aiopool_standby_sent (self, peer);
   aiopool_peer_set_busy (peer, aiopool_outbound_get_n_slots (outbound) > 0);
   if (has_chunk && self->queue.n_orders == 0)
     aiopool_chunks_watch (self, now);
@@ -278,6 +280,7 @@ aiopool_pump_push (AiopoolScheduler *self,
   aiopool_job_set_state (job, AIOPOOL_JOB_SENT);
   if (aiopool_outbound_add (aiopool_peer_get_outbound (peer), order, g_get_monotonic_time ()))
     g_atomic_int_inc (&job->holds);
+  aiopool_standby_sent (self, peer);
   if (aiopool_peer_begin_pump (peer))
     continue_on_engine (self, peer);
 }

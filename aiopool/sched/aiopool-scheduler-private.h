@@ -106,6 +106,7 @@ gboolean          aiopool_scheduler_cancel      (AiopoolScheduler             *s
 void              aiopool_scheduler_read_in     (AiopoolScheduler             *self,
                                                  GMainContext                 *context);
 void              aiopool_scheduler_hurry       (AiopoolScheduler             *self);
+void              aiopool_scheduler_promise_to_wait (gboolean                  is_promised);
 void              aiopool_scheduler_read_for    (AiopoolScheduler             *self,
                                                  AiopoolJob                   *job,
                                                  gboolean                    (*enough) (gpointer),

@@ -498,7 +498,7 @@ aiopool_scheduler_read_for (AiopoolScheduler *self,
          aiopool_peer_read_for (peer, kick_fd, end))
     ;
   g_mutex_lock (&self->lock);
-  aiopool_peer_take_back (peer);
+  aiopool_standby_take_back (self, peer);
   g_mutex_unlock (&self->lock);
   aiopool_peer_unref (peer);
 }

@@ -33,7 +33,11 @@ void           aiopool_intake_read_rest     (AiopoolIntake            *self,
 void           aiopool_intake_want_writable (AiopoolIntake            *self,
                                              gboolean                  is_wanted);
 gboolean       aiopool_intake_lend          (AiopoolIntake            *self);
-void           aiopool_intake_take_back     (AiopoolIntake            *self);
+gboolean       aiopool_intake_take_back     (AiopoolIntake            *self,
+                                             gint64                    gap);
+gboolean       aiopool_intake_is_left       (AiopoolIntake            *self);
+gboolean       aiopool_intake_watch_again   (AiopoolIntake            *self,
+                                             gint64                    gap);
 
 /* From any thread. */
 void           aiopool_intake_ignore        (AiopoolIntake            *self);

@@ -17,7 +17,9 @@
  * borrow the reading meanwhile: it sleeps on the socket itself, takes in whatever comes, for all
  * tasks of that worker, and is woken by nobody in between. The engine does not watch the socket
  * while it is lent; should it look all the same (the end of a socket is always reported), no harm
- * is done: reading and handing over is under a lock, and who comes second finds nothing.
+ * is done: reading and handing over is under a lock, and who comes second finds nothing. When it is
+ * given back the engine may leave it unwatched for a while, if its owner knows that it will be
+ * borrowed again.
  *
  * The lock comes before the owner's. */
 
@@ -30,8 +32,10 @@ struct _AiopoolIntake
   gboolean                  is_over; /* nothing is handed over any more */
   int                       is_ignoring; /* atomic: what comes is thrown away */
   int                       is_quiet; /* atomic: the other descriptor had nothing when this had */
-  gboolean                  is_lent; /* under the owner's lock, as the next */
+  gboolean                  is_lent; /* under the owner's lock, as the next ones */
+  gboolean                  is_left; /* not lent, and all the same not watched */
   gboolean                  wants_writable;
+  gint64                    returned; /* monotonic microseconds: when it was given back last */
   const AiopoolIntakeOwner *owner_class;
   gpointer                  owner;   /* (unowned: frees this) */
 };
@@ -117,7 +121,7 @@ aiopool_intake_stop (AiopoolIntake *self)
 static void
 update_watch (AiopoolIntake *self)
 {
-  aiopool_watch_set_events (&self->watch, (self->is_lent ? 0 : EPOLLIN) |
+  aiopool_watch_set_events (&self->watch, (self->is_lent || self->is_left ? 0 : EPOLLIN) |
                                           (self->wants_writable ? EPOLLOUT : 0));
 }
 
@@ -136,15 +140,43 @@ aiopool_intake_lend (AiopoolIntake *self)
   if (self->is_lent)
     return FALSE;
   self->is_lent = TRUE;
+  self->is_left = FALSE;
   update_watch (self);
   return TRUE;
 }
 
-void
-aiopool_intake_take_back (AiopoolIntake *self)
+/* TRUE if nobody watches now: it was given back less than @gap microseconds before. */
+gboolean
+aiopool_intake_take_back (AiopoolIntake *self,
+                          gint64         gap)
 {
+  gint64 now = g_get_monotonic_time ();
+
   self->is_lent = FALSE;
+  self->is_left = now - self->returned < gap;
+  self->returned = now;
   update_watch (self);
+  return self->is_left;
+}
+
+gboolean
+aiopool_intake_is_left (AiopoolIntake *self)
+{
+  return self->is_left;
+}
+
+/* The engine goes on, unless it was given back less than @gap microseconds ago. FALSE if so. */
+gboolean
+aiopool_intake_watch_again (AiopoolIntake *self,
+                            gint64         gap)
+{
+  if (!self->is_left)
+    return TRUE;
+  if (gap > 0 && g_get_monotonic_time () - self->returned < gap)
+    return FALSE;
+  self->is_left = FALSE;
+  update_watch (self);
+  return TRUE;
 }
 
 /* The worker is being ended for a fault. */

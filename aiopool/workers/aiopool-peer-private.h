@@ -77,7 +77,11 @@ void                aiopool_peer_trim          (AiopoolPeer             *self);
 void                aiopool_peer_wait_writable (AiopoolPeer             *self);
 gboolean            aiopool_peer_runs_wanted   (AiopoolPeer             *self);
 gboolean            aiopool_peer_lend          (AiopoolPeer             *self);
-void                aiopool_peer_take_back     (AiopoolPeer             *self);
+gboolean            aiopool_peer_take_back     (AiopoolPeer             *self,
+                                                gint64                   gap);
+gboolean            aiopool_peer_is_left       (AiopoolPeer             *self);
+gboolean            aiopool_peer_watch_again   (AiopoolPeer             *self,
+                                                gint64                   gap);
 
 /* From any thread. */
 int                 aiopool_peer_get_data_fd   (AiopoolPeer             *self);

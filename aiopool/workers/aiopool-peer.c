@@ -896,10 +896,25 @@ aiopool_peer_lend (AiopoolPeer *self)
   return self->state == AIOPOOL_WORKER_BUSY && aiopool_intake_lend (self->intake);
 }
 
-void
-aiopool_peer_take_back (AiopoolPeer *self)
+/* As those of the intake. */
+gboolean
+aiopool_peer_take_back (AiopoolPeer *self,
+                        gint64       gap)
 {
-  aiopool_intake_take_back (self->intake);
+  return aiopool_intake_take_back (self->intake, gap);
+}
+
+gboolean
+aiopool_peer_is_left (AiopoolPeer *self)
+{
+  return aiopool_intake_is_left (self->intake);
+}
+
+gboolean
+aiopool_peer_watch_again (AiopoolPeer *self,
+                          gint64       gap)
+{
+  return aiopool_intake_watch_again (self->intake, gap);
 }
 
 /* As aiopool_intake_read_for(). */
