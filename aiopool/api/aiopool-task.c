@@ -3,6 +3,8 @@
 
 #include "aiopool/api/aiopool-task-private.h"
 
+#include "aiopool/base/aiopool-type-pin-private.h"
+
 /**
  * AiopoolTask:
  *
@@ -73,6 +75,7 @@ pack_variant (AiopoolTask *self)
 
   variant = value != NULL ? g_variant_get_normal_form (value)
                           : g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
+  aiopool_type_pin (variant);
   aiopool_payload_view_variant (&view, variant);
   if (view.size <= MAX_COPIED && (GPOINTER_TO_SIZE (self->value) & LENT_BIT) == 0)
     {

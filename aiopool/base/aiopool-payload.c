@@ -3,6 +3,8 @@
 
 #include "aiopool/base/aiopool-payload-private.h"
 
+#include "aiopool/base/aiopool-type-pin-private.h"
+
 #include <string.h>
 
 #define ALIGNMENT 8 /* the largest that a GVariant asks for */
@@ -118,11 +120,13 @@ aiopool_payload_dup_variant (AiopoolPayload *self,
                              gboolean        trusted)
 {
   g_autoptr (GBytes) bytes = NULL;
+  GVariant *variant;
 
   g_assert (self->format == AIOPOOL_FORMAT_GVARIANT);
   bytes = aiopool_payload_dup_bytes (self);
-  return g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (self->rest), bytes,
-                                                       trusted));
+  variant = g_variant_new_from_bytes (G_VARIANT_TYPE (self->rest), bytes, trusted);
+  aiopool_type_pin (variant);
+  return g_variant_ref_sink (variant);
 }
 
 /* Serialises @variant if it is not yet. */
