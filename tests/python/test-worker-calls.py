@@ -193,6 +193,21 @@ class Start(Case):
                               capture_output=True, text=True, timeout=60)
         self.assertEqual(done.stdout.strip(), "[1, 1]", done.stderr)
 
+    def run_program(self, *words):
+        program = ("import sys; sys.path.insert(0, sys.argv[1])\n"
+                   "import worker_case\n"
+                   "pool = worker_case.Aiopool.Pool(launcher=worker_case._spawn.make_launcher())\n"
+                   "task = worker_case.Aiopool.Task.new('worker_tasks:settings', None)\n"
+                   "print(len(pool.run(task, None).unpack()[1]))")
+        done = subprocess.run([sys.executable, "-c", program, HERE, *words],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return int(done.stdout)
+
+    def test_very_many_words_of_the_program_are_left_out(self):
+        self.assertEqual(self.run_program("word"), 3)
+        self.assertEqual(self.run_program(*["word" * 100] * 1000), 1)
+
     def test_the_worker_imports_next_to_nothing(self):
         launcher = Aiopool.Launcher.new_for_python(sys.executable)
         launcher.setenv("PYTHONPATH", HERE + os.pathsep + os.environ.get("PYTHONPATH", ""))

@@ -6,9 +6,10 @@ variables, is inherited. What is known at run time only goes in the environment 
 AIOPOOL_PYTHON_SETUP, as the hexadecimal form of a marshalled dict (version 2):
 
     path       sys.path
-    argv       sys.argv
+    argv       sys.argv, or its first word if it is very long
     main_name  the name of the main module, if it was started as `python -m NAME`
-    main_path  or else the path of its file; neither in an interactive interpreter
+    main_path  or else the path of its file; neither in an interactive interpreter, nor for
+               `python -m PACKAGE`, whose `__main__` mostly has no guard (as with multiprocessing)
     log_level  of the root logger, if logging has been imported
 """
 
@@ -17,6 +18,7 @@ import sys
 
 CODE = "import sys; sys.path.insert(0, sys.argv[1]); from aiopool._worker import main; main()"
 SETUP_VARIABLE = "AIOPOOL_PYTHON_SETUP"
+MAX_SETUP = 100_000  # bytes; the system's limit for one variable is 128 KiB
 
 
 def get_argv():
@@ -30,7 +32,7 @@ def describe_main():
     main = sys.modules.get("__main__")
     name = getattr(getattr(main, "__spec__", None), "name", None)
     if name is not None:
-        return {"main_name": name}
+        return {} if name.split(".")[-1] == "__main__" else {"main_name": name}
     path = getattr(main, "__file__", None)
     if path is None or not os.path.exists(path):
         return {}
@@ -53,7 +55,10 @@ def get_setup():
 def encode_setup(setup):
     from marshal import dumps
 
-    return dumps(setup, 2).hex()
+    text = dumps(setup, 2).hex()
+    if len(text) > MAX_SETUP:
+        text = dumps({**setup, "argv": setup["argv"][:1]}, 2).hex()
+    return text
 
 
 def configure(launcher):
