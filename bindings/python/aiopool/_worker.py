@@ -12,7 +12,10 @@ Python wants its workers to have in common with it.
 import os
 import sys
 
-from aiopool import _native
+if sys.version_info < (3, 11):
+    sys.exit("aiopool: the worker needs Python 3.11 or later; this is %d.%d" % sys.version_info[:2])
+
+from aiopool import _native  # noqa: E402
 
 SETUP_VARIABLE = "AIOPOOL_PYTHON_SETUP"
 
