@@ -3,7 +3,6 @@
 
 #include "aiopool/api/aiopool-future-set-private.h"
 
-#include <math.h>
 
 /* Waiting for futures of a set in a main context.
  *
@@ -186,7 +185,7 @@ on_cancelled (GCancellable *cancellable,
 static GSource *
 timer_new (double timeout)
 {
-  double ms = ceil (timeout * 1000);
+  double ms = timeout * 1000 + 0.999;
 
   return timeout >= 0 && ms <= G_MAXINT ? g_timeout_source_new ((guint) ms) : NULL;
 }

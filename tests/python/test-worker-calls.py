@@ -188,7 +188,7 @@ class Start(Case):
                    "import worker_case\n"
                    "pool = worker_case.Aiopool.Pool(launcher=worker_case._spawn.make_launcher())\n"
                    "task = worker_case.Aiopool.Task.new('worker_tasks:settings', None)\n"
-                   "print(pool.run(task, None).unpack()[3:])")
+                   "print(pool.run(task, None)[3:])")
         done = subprocess.run([sys.executable, "-X", "utf8", "-O", "-c", program, HERE],
                               capture_output=True, text=True, timeout=60)
         self.assertEqual(done.stdout.strip(), "[1, 1]", done.stderr)
@@ -198,7 +198,7 @@ class Start(Case):
                    "import worker_case\n"
                    "pool = worker_case.Aiopool.Pool(launcher=worker_case._spawn.make_launcher())\n"
                    "task = worker_case.Aiopool.Task.new('worker_tasks:settings', None)\n"
-                   "print(len(pool.run(task, None).unpack()[1]))")
+                   "print(len(pool.run(task, None)[1]))")
         done = subprocess.run([sys.executable, "-c", program, HERE, *words],
                               capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -189,7 +189,7 @@ class Faults(Case):
         program = ("import sys; sys.path[:0] = sys.argv[1:3]\n"
                    "from worker_case import Aiopool, GLib, _spawn\n"
                    "pool = Aiopool.Pool(max_workers=1, launcher=_spawn.make_launcher())\n"
-                   "pid = pool.run(Aiopool.Task.new('os:getpid', None), None).unpack()\n"
+                   "pid = pool.run(Aiopool.Task.new('os:getpid', None), None)\n"
                    "task = Aiopool.Task.new('worker_tasks:' + sys.argv[3],"
                    " GLib.Variant('(s)', (sys.argv[4],)))\n"
                    "future = pool.submit(task, None)\n"

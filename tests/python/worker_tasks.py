@@ -315,7 +315,7 @@ def make_pool():
 
     launcher = Aiopool.Launcher.new_for_python(None)
     pool = Aiopool.Pool(max_workers=1, launcher=launcher)
-    return pool.run(Aiopool.Task.new("operator:add", GLib.Variant("(ii)", (40, 2))), None).unpack()
+    return pool.run(Aiopool.Task.new("operator:add", GLib.Variant("(ii)", (40, 2))), None)
 
 
 def count(n):
