@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "aiopool/api/aiopool-executor.h"
+#include "aiopool/api/aiopool-executor-private.h"
 
 #include "aiopool/api/aiopool-future-private.h"
-#include "aiopool/api/aiopool-room-private.h"
 #include "aiopool/api/aiopool-task-private.h"
 #include "aiopool/base/aiopool-error.h"
 
@@ -41,8 +40,8 @@ static GParamSpec *properties[N_PROPS];
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (AiopoolExecutor, aiopool_executor, G_TYPE_OBJECT)
 
-static AiopoolRoom *
-get_room (AiopoolExecutor *self)
+AiopoolRoom *
+aiopool_executor_get_room (AiopoolExecutor *self)
 {
   AiopoolExecutorPrivate *priv = aiopool_executor_get_instance_private (self);
 
@@ -52,7 +51,7 @@ get_room (AiopoolExecutor *self)
 static void
 aiopool_executor_finalize (GObject *object)
 {
-  aiopool_room_unref (get_room (AIOPOOL_EXECUTOR (object)));
+  aiopool_room_unref (aiopool_executor_get_room (AIOPOOL_EXECUTOR (object)));
   G_OBJECT_CLASS (aiopool_executor_parent_class)->finalize (object);
 }
 
@@ -283,14 +282,15 @@ start (AiopoolExecutor *self,
   AiopoolFuture *future = NULL;
   GError *error = NULL;
 
-  if (!aiopool_room_is_awaited (get_room (self)))
+  if (!aiopool_room_is_awaited (aiopool_executor_get_room (self)))
     future = submit (self, task, g_task_get_cancellable (completion), &error);
   if (future == NULL && error != NULL && !is_full (error))
     return_error_later (completion, error);
   else if (future == NULL)
     {
       g_clear_error (&error);
-      aiopool_room_wait (get_room (self), &room_owner, self, task, completion, wants_future);
+      aiopool_room_wait (aiopool_executor_get_room (self), &room_owner, self, task, completion,
+                         wants_future);
     }
   else
     complete_with (completion, future, error, wants_future);
@@ -311,7 +311,7 @@ aiopool_executor_notify_room (AiopoolExecutor *self)
 {
   g_return_if_fail (AIOPOOL_IS_EXECUTOR (self));
 
-  aiopool_room_notify (get_room (self));
+  aiopool_room_notify (aiopool_executor_get_room (self));
 }
 
 /**
@@ -380,7 +380,7 @@ submit_blocking (AiopoolExecutor *self,
 {
   for (;;)
     {
-      guint n_rooms = aiopool_room_get_count (get_room (self));
+      guint n_rooms = aiopool_room_get_count (aiopool_executor_get_room (self));
       GError *local = NULL;
       AiopoolFuture *future;
 
@@ -395,7 +395,7 @@ submit_blocking (AiopoolExecutor *self,
           return NULL;
         }
       g_error_free (local);
-      aiopool_room_block (get_room (self), n_rooms, cancellable);
+      aiopool_room_block (aiopool_executor_get_room (self), n_rooms, cancellable);
     }
 }
 

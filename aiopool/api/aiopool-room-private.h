@@ -25,6 +25,9 @@ typedef struct
                         gboolean         wants_future);
 } AiopoolRoomOwner;
 
+/* Hears of room under the room's lock, on any thread: it only posts. */
+typedef void (*AiopoolRoomWatchFunc) (gpointer data);
+
 AiopoolRoom *aiopool_room_new   (void);
 void     aiopool_room_unref      (AiopoolRoom            *self);
 gboolean aiopool_room_is_awaited (AiopoolRoom            *self);
@@ -39,5 +42,12 @@ guint    aiopool_room_get_count  (AiopoolRoom            *self);
 void     aiopool_room_block      (AiopoolRoom            *self,
                                   guint                   n_rooms,
                                   GCancellable           *cancellable);
+
+void     aiopool_room_add_watch  (AiopoolRoom            *self,
+                                  AiopoolRoomWatchFunc    func,
+                                  gpointer                data);
+void     aiopool_room_remove_watch (AiopoolRoom          *self,
+                                  AiopoolRoomWatchFunc    func,
+                                  gpointer                data);
 
 G_END_DECLS

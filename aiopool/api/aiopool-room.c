@@ -12,7 +12,8 @@
  * one before it. So they go in the order in which they came, but one whose context is not iterated
  * keeps nobody.
  *
- * The one lock is taken last of all, and nothing is called under it but the posting of a letter. */
+ * The one lock is taken last of all, and nothing is called under it but the posting of a letter;
+ * and batches, which watch for room and do no more than that either. */
 
 struct _AiopoolRoom
 {
@@ -21,7 +22,14 @@ struct _AiopoolRoom
   GCond  changed;   /* n_rooms went up, or a cancellable of somebody who blocks was cancelled */
   guint  n_rooms;   /* how often there was room */
   GQueue waiting;   /* of Waiting, each (owned): in the order of their arrival */
+  GSList *watches;  /* (owned) of Watch */
 };
+
+typedef struct
+{
+  AiopoolRoomWatchFunc func;
+  gpointer             data;
+} Watch;
 
 /* One that waits without blocking. Its letter makes it try again, in its own context. A reference
  * each for being in the row, for the letter when posted, and for the cancellable. */
@@ -60,7 +68,7 @@ aiopool_room_unref (AiopoolRoom *self)
 {
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
-  g_assert (g_queue_is_empty (&self->waiting));
+  g_assert (g_queue_is_empty (&self->waiting) && self->watches == NULL);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->changed);
   g_free (self);
@@ -271,6 +279,51 @@ aiopool_room_notify (AiopoolRoom *self)
   self->n_rooms++;
   g_cond_broadcast (&self->changed);
   tell_first (self);
+  for (GSList *link = self->watches; link != NULL; link = link->next)
+    {
+      Watch *watch = link->data;
+
+      watch->func (watch->data);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+/* Has @func called whenever there is room. */
+void
+aiopool_room_add_watch (AiopoolRoom          *self,
+                        AiopoolRoomWatchFunc  func,
+                        gpointer              data)
+{
+  Watch *watch = g_new (Watch, 1);
+
+  watch->func = func;
+  watch->data = data;
+  g_mutex_lock (&self->lock);
+  self->watches = g_slist_prepend (self->watches, watch);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Afterwards it hears no more. There need be no such watch. */
+void
+aiopool_room_remove_watch (AiopoolRoom          *self,
+                           AiopoolRoomWatchFunc  func,
+                           gpointer              data)
+{
+  GSList **link = &self->watches;
+
+  g_mutex_lock (&self->lock);
+  while (*link != NULL)
+    {
+      Watch *watch = (*link)->data;
+
+      if (watch->func == func && watch->data == data)
+        {
+          g_free (watch);
+          *link = g_slist_delete_link (*link, *link);
+          break;
+        }
+      link = &(*link)->next;
+    }
   g_mutex_unlock (&self->lock);
 }
 
