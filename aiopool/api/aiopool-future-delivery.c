@@ -276,6 +276,19 @@ settle (AiopoolFuture    *self,
   return TRUE;
 }
 
+/* Nobody but the caller has it: there is nobody to tell. Takes what @outcome owns. */
+void
+aiopool_future_end_at_birth (AiopoolFuture  *self,
+                             AiopoolOutcome *outcome)
+{
+  AiopoolFutureState state = state_for (outcome->error);
+
+  take_outcome (self, outcome, NULL);
+  aiopool_outcome_clear (outcome);
+  self->is_delivered = TRUE;
+  g_atomic_int_set (&self->state, (int) state);
+}
+
 /* By whoever holds the promise, or cancels the future. FALSE if somebody else came first. Clears
  * @outcome. */
 gboolean

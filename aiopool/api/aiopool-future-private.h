@@ -86,6 +86,14 @@ AiopoolFuture      *aiopool_future_submit         (AiopoolScheduler      *schedu
                                                    GCancellable          *cancellable,
                                                    GError               **error);
 AiopoolFuture      *aiopool_future_new_promised   (AiopoolTask           *task);
+AiopoolFuture      *aiopool_future_new_ended      (AiopoolTask           *task,
+                                                   AiopoolMailbox        *home,
+                                                   gint64                 submitted,
+                                                   AiopoolOutcome        *outcome);
+gboolean            aiopool_future_check_spec     (const AiopoolSpec     *spec,
+                                                   GError               **error);
+void                aiopool_future_set_position   (AiopoolFuture         *self,
+                                                   guint64                position);
 AiopoolFuture      *aiopool_future_of_job         (AiopoolJob            *job);
 void                aiopool_future_make_private   (AiopoolFuture         *self);
 
@@ -105,6 +113,8 @@ gboolean            aiopool_future_settle_promised (AiopoolFuture        *self,
                                                    GValue                *value);
 gboolean            aiopool_future_settle_alike   (AiopoolFuture         *self,
                                                    AiopoolFuture         *other);
+void                aiopool_future_end_at_birth   (AiopoolFuture         *self,
+                                                   AiopoolOutcome        *outcome);
 void                aiopool_future_tell_progress  (AiopoolFuture         *self,
                                                    double                 fraction,
                                                    char                  *message);

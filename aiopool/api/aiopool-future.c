@@ -197,12 +197,12 @@ connect_cancellable (AiopoolFuture *self,
 }
 
 /* What a frame could not carry. */
-static gboolean
-check_task (AiopoolTask  *task,
-            GError      **error)
+gboolean
+aiopool_future_check_spec (const AiopoolSpec  *spec,
+                           GError            **error)
 {
-  gsize length = strlen (aiopool_task_get_function (task));
-  GVariant *keywords = aiopool_task_get_keywords (task);
+  gsize length = spec->function != NULL ? strlen (spec->function) : 0;
+  GVariant *keywords = spec->options->keywords;
 
   if (length == 0 || length > MAX_NAME)
     g_set_error (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_UNKNOWN_FUNCTION,
@@ -226,7 +226,8 @@ aiopool_future_submit (AiopoolScheduler  *scheduler,
   AiopoolMailbox *home = aiopool_mailbox_get_home ();
   AiopoolFuture *self;
 
-  if (g_cancellable_set_error_if_cancelled (cancellable, error) || !check_task (task, error))
+  if (g_cancellable_set_error_if_cancelled (cancellable, error) ||
+      !aiopool_future_check_spec (aiopool_task_freeze (task), error))
     return NULL;
   aiopool_mailbox_sweep (home);
   self = future_new (task, home);
@@ -255,6 +256,20 @@ aiopool_future_new_promised (AiopoolTask *task)
   self->job.submitted = g_get_monotonic_time ();
   aiopool_future_get_extra (self)->promise = g_cancellable_new ();
   return g_object_ref (self);
+}
+
+/* For what has ended before anybody asked for a future. Takes what @outcome owns. */
+AiopoolFuture *
+aiopool_future_new_ended (AiopoolTask    *task,
+                          AiopoolMailbox *home,
+                          gint64          submitted,
+                          AiopoolOutcome *outcome)
+{
+  AiopoolFuture *self = future_new (task, home);
+
+  self->job.submitted = submitted;
+  aiopool_future_end_at_birth (self, outcome);
+  return self;
 }
 
 /* Nobody but the caller has a future that comes from a scheduler: it emits nothing and wakes nobody
@@ -577,6 +592,47 @@ aiopool_future_dup_message (AiopoolFuture *self)
     message = g_strdup (self->extra->message);
   aiopool_future_unlock (self);
   return message;
+}
+
+static GQuark
+get_position_quark (void)
+{
+  static gsize quark;
+
+  if (g_once_init_enter (&quark))
+    g_once_init_leave (&quark, g_quark_from_static_string ("aiopool-position"));
+  return (GQuark) quark;
+}
+
+/* It is that of an item of a batch, from now on. */
+void
+aiopool_future_set_position (AiopoolFuture *self,
+                             guint64        position)
+{
+  g_object_set_qdata (G_OBJECT (self), get_position_quark (), GSIZE_TO_POINTER (position + 1));
+}
+
+/**
+ * aiopool_future_get_position:
+ * @self: a future
+ *
+ * Gets the position of the item among those of its [class@Aiopool.Batch], in the order of their
+ * source.
+ *
+ * Returns: a position, from 0 on, and 4294967295 for all that are beyond; -1 as an unsigned number
+ *   (%G_MAXUINT) too if the future is not of a batch
+ *
+ * Since: 0.1
+ */
+guint
+aiopool_future_get_position (AiopoolFuture *self)
+{
+  gsize position;
+
+  g_return_val_if_fail (AIOPOOL_IS_FUTURE (self), G_MAXUINT);
+
+  position = GPOINTER_TO_SIZE (g_object_get_qdata (G_OBJECT (self), get_position_quark ()));
+  return (guint) MIN (position - 1, G_MAXUINT);
 }
 
 /* A promise: its maker is told, and decides unless nothing else is left. */

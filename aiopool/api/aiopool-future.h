@@ -101,6 +101,8 @@ GUnixFDList       *aiopool_future_get_fds              (AiopoolFuture        *se
 AIOPOOL_AVAILABLE_IN_0_1
 AiopoolTask       *aiopool_future_get_task             (AiopoolFuture        *self);
 AIOPOOL_AVAILABLE_IN_0_1
+guint              aiopool_future_get_position         (AiopoolFuture        *self);
+AIOPOOL_AVAILABLE_IN_0_1
 double             aiopool_future_get_progress         (AiopoolFuture        *self);
 AIOPOOL_AVAILABLE_IN_0_1
 char              *aiopool_future_dup_message          (AiopoolFuture        *self);

@@ -172,8 +172,11 @@ aiopool_pool_on_given_up (gpointer    pool,
                           AiopoolJob *job)
 {
   AiopoolPool *self = pool;
-  AiopoolTask *task = aiopool_future_get_task (aiopool_future_of_job (job));
+  AiopoolTask *task;
 
+  if (job->klass != &aiopool_future_job_class) /* a batch's, which tells of it by itself */
+    return;
+  task = aiopool_future_get_task (aiopool_future_of_job (job));
   g_mutex_lock (&self->lock);
   if (self->cancelled == NULL)
     self->cancelled = g_ptr_array_new_with_free_func (g_object_unref);
@@ -187,8 +190,8 @@ aiopool_pool_on_given_up (gpointer    pool,
  *
  * Gets the tasks that had not started when the pool was broken or shut down, and so never will.
  *
- * May be called from any thread. Tasks that somebody cancelled one by one are not among them. The
- * pool keeps them as long as it lives.
+ * May be called from any thread. Tasks that somebody cancelled one by one are not among them, nor
+ * are the items of an [class@Aiopool.Batch]. The pool keeps them as long as it lives.
  *
  * Returns: (transfer full): a new list model of [class@Aiopool.Task], which does not change
  *

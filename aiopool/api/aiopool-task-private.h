@@ -19,6 +19,8 @@ struct _AiopoolTask
 
 /* task */
 const AiopoolSpec *aiopool_task_freeze             (AiopoolTask  *self);
+AiopoolTask       *aiopool_task_new_alike          (AiopoolTask  *template,
+                                                    AiopoolPayload *argument);
 gboolean           aiopool_task_is_frozen          (AiopoolTask  *self);
 void               aiopool_task_set_function       (AiopoolTask  *self,
                                                     const char   *function);

@@ -207,6 +207,18 @@ aiopool_task_new (const char *function,
   return self;
 }
 
+/* With the function and the options of @template, for @argument, a GVariant; frozen. Takes
+ * @argument. */
+AiopoolTask *
+aiopool_task_new_alike (AiopoolTask    *template,
+                        AiopoolPayload *argument)
+{
+  AiopoolTask *self = aiopool_task_new_like (template);
+
+  self->spec.argument = argument;
+  return self;
+}
+
 /**
  * aiopool_task_new_for_payload:
  * @function: the name of the function
