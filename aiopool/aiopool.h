@@ -4,12 +4,14 @@
 #include <gio/gio.h>
 
 #define AIOPOOL_INSIDE
+#include "aiopool/api/aiopool-batch.h"
 #include "aiopool/api/aiopool-completion-queue.h"
 #include "aiopool/api/aiopool-executor.h"
 #include "aiopool/api/aiopool-future-set.h"
 #include "aiopool/api/aiopool-future.h"
 #include "aiopool/api/aiopool-pool.h"
 #include "aiopool/api/aiopool-promise.h"
+#include "aiopool/api/aiopool-source.h"
 #include "aiopool/api/aiopool-stats.h"
 #include "aiopool/api/aiopool-task.h"
 #include "aiopool/api/aiopool-worker.h"
