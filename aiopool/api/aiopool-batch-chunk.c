@@ -334,7 +334,8 @@ end_begun (AiopoolBatchChunk *self,
   end_item (self, n_begun - 1, outcome);
 }
 
-/* Under the lock. Those from @n_begun on have not begun. */
+/* Under the lock. Those from @n_begun on have not begun. A chunk that was taken back as a whole is
+ * said to be cancelled, but its items are not. */
 static void
 end_rest (AiopoolBatchChunk *self,
           guint              n_begun,
@@ -344,7 +345,7 @@ end_rest (AiopoolBatchChunk *self,
 
   if (n_begun >= n_items)
     return;
-  if (n_begun > 0 || error == NULL)
+  if (n_begun > 0 || error == NULL || self->job.order.n_items == 0)
     submit_again (self, n_begun, n_items - n_begun, 0);
   else
     aiopool_batch_end_items (self->core, &self->piece, 0, n_items, error);

@@ -18,6 +18,16 @@ unit (void)
   return g_variant_new_tuple (NULL, 0);
 }
 
+static GVariant *
+act (AiopoolCall *call,
+     GVariant    *arguments,
+     gpointer     user_data,
+     GError     **error)
+{
+  return helper_act (arguments, aiopool_call_get_keywords (call),
+                     aiopool_call_get_cancellable (call), error);
+}
+
 /* Arguments or bytes go back as they are. */
 static GVariant *
 echo (AiopoolCall *call,
@@ -707,7 +717,7 @@ helper_register (AiopoolService *service,
     { "make-bytes", make_bytes }, { "make-raw", make_raw }, { "make-buffer", make_buffer },
     { "check-bytes", check_bytes }, { "read-fds", read_fds }, { "give-fds", give_fds },
     { "run-in-pool", run_in_pool }, { "fail-if-there", fail_if_there },
-    { "race", race },
+    { "race", race }, { "act", act },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (functions); i++)

@@ -14,6 +14,12 @@ void             helper_register      (AiopoolService      *service,
 /* Of those, what is about limits and sandboxes. See helper-confined.c. */
 void             helper_register_confined (AiopoolService  *service);
 
+/* What the items of batches do. See helper-act.c. */
+GVariant        *helper_act           (GVariant            *arguments,
+                                       GVariant            *keywords,
+                                       GCancellable        *cancellable,
+                                       GError             **error);
+
 /* The program: it is its own worker. */
 void             helper_begin         (int                 *argc,
                                        char              ***argv);
