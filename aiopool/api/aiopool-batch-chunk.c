@@ -258,11 +258,11 @@ take_run (AiopoolBatchChunk *self,
 }
 
 static void
-stop_on_error (gpointer data)
+feed_on_engine (gpointer data)
 {
   AiopoolBatchCore *core = data;
 
-  aiopool_batch_core_break_off (core, NULL, AIOPOOL_CANCEL_COOPERATIVE);
+  aiopool_batch_feed (core, AIOPOOL_RIGHTS_LIBRARY);
   aiopool_batch_core_unref_away (core);
 }
 
@@ -284,7 +284,7 @@ on_items (AiopoolJob   *job,
     }
   self->n_came += items->n;
   if (core->wants_stop && !core->is_broken_off)
-    aiopool_engine_post (stop_on_error, aiopool_batch_core_ref (core));
+    aiopool_engine_post (feed_on_engine, aiopool_batch_core_ref (core));
   aiopool_batch_core_wake (core);
   g_mutex_unlock (&core->lock);
 }
@@ -369,19 +369,6 @@ end_chunk (AiopoolBatchChunk *self,
 }
 
 static void
-go_on (AiopoolBatchCore *core)
-{
-  gboolean wants_stop;
-
-  g_mutex_lock (&core->lock);
-  wants_stop = core->wants_stop && !core->is_broken_off;
-  g_mutex_unlock (&core->lock);
-  if (wants_stop)
-    aiopool_batch_core_break_off (core, NULL, AIOPOOL_CANCEL_COOPERATIVE);
-  aiopool_batch_feed (core, AIOPOOL_RIGHTS_LIBRARY);
-}
-
-static void
 on_settled (AiopoolJob       *job,
             AiopoolOutcome   *outcome,
             AiopoolPostBatch *batch)
@@ -397,7 +384,7 @@ on_settled (AiopoolJob       *job,
   aiopool_batch_unlink_chunk (self);
   aiopool_batch_core_wake (core);
   g_mutex_unlock (&core->lock);
-  go_on (core);
+  aiopool_batch_feed (core, AIOPOOL_RIGHTS_LIBRARY);
   aiopool_batch_drop_chunk (job, batch);
 }
 
@@ -423,7 +410,7 @@ on_shortened (AiopoolJob       *job,
               AiopoolPostBatch *batch)
 {
   aiopool_batch_take_back (chunk_of_job (job), n_items);
-  go_on (chunk_of_job (job)->core);
+  aiopool_batch_feed (chunk_of_job (job)->core, AIOPOOL_RIGHTS_LIBRARY);
 }
 
 static void

@@ -312,8 +312,8 @@ aiopool_batch_collect_all_finish (AiopoolBatch  *self,
  * As [method@Aiopool.Batch.next] this iterates no main context.
  *
  * Fails with %G_IO_ERROR_TIMED_OUT after @timeout, with %G_IO_ERROR_CANCELLED if @cancellable was
- * cancelled, and with %AIOPOOL_POOL_ERROR_WOULD_BLOCK if the executor needs the main context of this
- * thread to end an item.
+ * cancelled, and with %AIOPOOL_POOL_ERROR_WOULD_BLOCK if the executor needs the main context of
+ * this thread to end an item.
  *
  * Returns: %TRUE if the batch is over
  *

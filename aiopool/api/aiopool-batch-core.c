@@ -317,14 +317,26 @@ set_up_pool (AiopoolBatchCore *self)
     self->scheduler = aiopool_scheduler_ref (pool->scheduler);
 }
 
+/* A deep copy: what is under way outlives the task. */
+static AiopoolSpec *
+copy_spec (const AiopoolSpec *spec)
+{
+  AiopoolSpec *copy = aiopool_spec_copy (spec);
+  AiopoolSpecOptions *options = (AiopoolSpecOptions *) copy->options;
+
+  options->timeout = spec->options->timeout;
+  options->queue_timeout = spec->options->queue_timeout;
+  options->priority = spec->options->priority;
+  options->retries = spec->options->retries;
+  return copy;
+}
+
 /* Under the lock. */
 static void
 set_up (AiopoolBatchCore *self)
 {
-  const AiopoolSpec *spec = aiopool_task_freeze (self->task);
-
   set_up_pool (self);
-  self->spec = aiopool_spec_copy (spec);
+  self->spec = copy_spec (aiopool_task_freeze (self->task));
   self->tag = g_strdup (aiopool_task_get_tag (self->task));
   if (!self->is_ordered)
     {

@@ -423,11 +423,25 @@ feed_locked (AiopoolBatchCore *self,
   self->is_feeding = FALSE;
 }
 
+/* An item has failed, which is the end of a batch that stops on errors. */
+static void
+stop_if_due (AiopoolBatchCore *self)
+{
+  gboolean is_due;
+
+  g_mutex_lock (&self->lock);
+  is_due = self->wants_stop && !self->is_broken_off;
+  g_mutex_unlock (&self->lock);
+  if (is_due)
+    aiopool_batch_core_break_off (self, NULL, AIOPOOL_CANCEL_COOPERATIVE);
+}
+
 /* From any thread that has @rights, without a lock. */
 void
 aiopool_batch_feed (AiopoolBatchCore *self,
                     AiopoolRights     rights)
 {
+  stop_if_due (self);
   cancel_if_due (self, rights);
   g_mutex_lock (&self->lock);
   if (self->is_feeding)

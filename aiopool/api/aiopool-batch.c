@@ -20,8 +20,8 @@
  *
  * There are three ways to get at what comes of the items. One may read them one after the other or
  * several at once ([method@Aiopool.Batch.next], [method@Aiopool.Batch.next_batch]), which takes
- * them. One may have one array of all results ([method@Aiopool.Batch.collect_all]). And a batch is a
- * list model of the futures that have ended and that nobody has taken: it grows at its end and
+ * them. One may have one array of all results ([method@Aiopool.Batch.collect_all]). And a batch is
+ * a list model of the futures that have ended and that nobody has taken: it grows at its end and
  * shrinks at its beginning, so that a list widget can show it while it fills.
  *
  * The list changes, and properties are notified, in the main context that was thread-default when
@@ -242,8 +242,8 @@ aiopool_batch_start (AiopoolBatch *self)
  * [method@Aiopool.Future.cancel]. Items that were taken from the source and are cancelled are
  * futures that failed with %G_IO_ERROR_CANCELLED.
  *
- * The batch ends with %G_IO_ERROR_CANCELLED. May be called again with a harder mode, from any thread
- * and from a callback.
+ * The batch ends with %G_IO_ERROR_CANCELLED. May be called again with a harder mode, from any
+ * thread and from a callback.
  *
  * Returns: %FALSE if the batch was over, or was broken off before and @mode is no harder
  *

@@ -86,8 +86,10 @@ test_map_passes_a_tuple_of_one (gconstpointer data)
   const BatchKind *kind = data;
   g_autoptr (AiopoolExecutor) executor = batch_executor (data);
   g_autoptr (AiopoolTask) task = aiopool_task_new ("echo", NULL);
-  const char *arrays[] = { "[1, 2, 3, 4, 5, 6, 7, 8, 9]", "['a', '', 'ccc']", "[(1, 'x'), (2, 'y')]",
-                           "[<1>, <'two'>, <[3]>]", "{'k': 1, 'l': 2}", "[@() ()]", "[@mi 1, nothing]" };
+  const char *arrays[] = {
+    "[1, 2, 3, 4, 5, 6, 7, 8, 9]", "['a', '', 'ccc']", "[(1, 'x'), (2, 'y')]",
+    "[<1>, <'two'>, <[3]>]", "{'k': 1, 'l': 2}", "[@() ()]", "[@mi 1, nothing]",
+  };
 
   for (guint i = 0; i < G_N_ELEMENTS (arrays); i++)
     {
