@@ -298,7 +298,33 @@ def async_run(pick):
                    {'two': 1.6, 'one': 2.0}, threads)
 
 
-ROWS = (blocking_run, async_run, throughput, waiting, values, work, uneven, start, idle, loop,
+def maps(pick):
+    many = pick(*MANY)
+    sizes = (1, 0, 4096)
+    labels = {1: 'chunks of 1', 0: 'chosen chunks', 4096: 'chunks of 4096'}
+    return Row(
+        'map', f'a batch of {pick(1000, 100)} k no-op items',
+        (*(job('pool-map', 'collect', many, size) for size in sizes),
+         *(job('pool-map', 'next', many, size) for size in sizes),
+         *(job('pool-map', 'memory', many, size) for size in (1, 4096)),
+         job('pool-map', 'list', 100_000, 0),
+         *(peer(kind, 'map', pick(200_000, 50_000)) for kind in ('pool-fork', 'futures-fork'))),
+        (Check('collect_all, chosen chunks', ratio('pool.map.0', 'peer.pool-fork.map'), '>=', 1.0,
+               'multiprocessing.Pool.map'),
+         Check('a list of 100 k while it fills: longest dispatch',
+               value('pool.map.list.dispatch', 'ms'), '<=', 4)),
+        (*(Note(f'collect_all, {labels[size]}', value(f'pool.map.{size}', '1/s'))
+           for size in sizes),
+         *(Note(f'next, {labels[size]}', value(f'pool.map.next.{size}', '1/s'))
+           for size in sizes),
+         *(Note(f'memory per result, {labels[size]}', value(f'pool.map.memory.{size}', 'B'))
+           for size in (1, 4096)),
+         Note('a list of 100 k while it fills', value('pool.map.list', '1/s')),
+         Note('multiprocessing.Pool.map', value('peer.pool-fork.map', '1/s')),
+         Note('ProcessPoolExecutor.map, chunks of 1000', value('peer.futures-fork.map', '1/s'))))
+
+
+ROWS = (blocking_run, async_run, throughput, waiting, values, work, uneven, start, idle, loop, maps,
         chunks, as_completed, floors, peers)
 
 

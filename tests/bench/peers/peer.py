@@ -160,10 +160,27 @@ def measure_argument(kind, mib, times):
     peer.close()
 
 
+def number_back(number):
+    return number
+
+
+def measure_map(kind, number):
+    """With the chunks that each chooses; those of futures are of one."""
+    peer = make_warm(kind)
+    start = time.perf_counter()
+    if kind.startswith('pool'):
+        results = peer.pool.map(number_back, range(int(number)))
+    else:
+        results = list(peer.executor.map(number_back, range(int(number)), chunksize=1000))
+    emit(kind, 'map', '1/s', len(results) / (time.perf_counter() - start))
+    peer.close()
+
+
 MEASUREMENTS = {
     'argument': measure_argument,
     'as-completed': measure_as_completed,
     'latency': measure_latency,
+    'map': measure_map,
     'pss': measure_pss,
     'rate': measure_rate,
     'spin': measure_spin,
