@@ -58,18 +58,16 @@ get_window (AiopoolBatchCore *self)
   return self->window > 0 ? self->window : 2 * self->n_workers;
 }
 
-/* Under the lock: how many ended items may wait for somebody who reads. */
+/* Under the lock: how many ended items may wait for somebody who reads; never fewer than one who
+ * reads waits for. */
 static guint64
 get_backlog (AiopoolBatchCore *self)
 {
-  if (self->is_free || self->is_eager)
+  guint64 size = self->chunk_size > 0 ? self->chunk_size : MAX (self->chosen, 1);
+
+  if (self->is_free || self->is_eager || (self->was_started && self->backlog == 0))
     return G_MAXUINT64;
-  if (self->backlog > 0)
-    return self->backlog;
-  if (self->was_started)
-    return G_MAXUINT64;
-  return (guint64) get_window (self) * MAX (self->chunk_size > 0 ? self->chunk_size : self->chosen,
-                                            1);
+  return MAX (self->backlog > 0 ? self->backlog : get_window (self) * size, self->least_backlog);
 }
 
 /* Under the lock. */

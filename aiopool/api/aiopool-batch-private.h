@@ -91,6 +91,7 @@ struct _AiopoolBatchCore
   gboolean           is_broken_off;
   AiopoolCancelMode  mode;       /* how what is under way is cancelled then */
   gboolean           has_ended;  /* the source */
+  guint              least_backlog; /* the most that anybody wanted at once */
   gboolean           is_free;    /* somebody waits for the end: no backlog holds it up */
   gboolean           was_started; /* by start(), not by who reads */
   gboolean           wants_stop; /* the first error is there, and the rest is to be cancelled */

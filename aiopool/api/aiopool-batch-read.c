@@ -120,20 +120,16 @@ make_one (AiopoolBatchCore *core,
   return future;
 }
 
-/* Begins to read, if nobody did. @is_free: whoever reads wants everything. */
+/* Begins to read, if nobody did. Who waits for the end, or for many, lets the batch go so far. */
 static void
 begin (AiopoolBatchCore *core,
-       gboolean          is_free)
+       const Wanted     *wanted)
 {
-  gboolean was_free;
-
   aiopool_batch_core_start (core);
   g_mutex_lock (&core->lock);
-  was_free = core->is_free;
-  core->is_free |= is_free;
+  core->is_free |= wanted->kind == READ_END;
+  core->least_backlog = MAX (core->least_backlog, wanted->min_items);
   g_mutex_unlock (&core->lock);
-  if (is_free && !was_free)
-    aiopool_batch_feed (core, AIOPOOL_RIGHTS_EXECUTOR);
 }
 
 /* There is room for more once something was read. */
@@ -341,7 +337,7 @@ read_async (AiopoolBatch *batch,
   g_mutex_lock (&core->lock);
   g_queue_push_tail_link (&core->readers, &reader->link);
   g_mutex_unlock (&core->lock);
-  begin (core, wanted->kind == READ_END);
+  begin (core, wanted);
   aiopool_batch_feed (core, AIOPOOL_RIGHTS_EXECUTOR);
   g_mutex_lock (&core->lock);
   aiopool_batch_post_readers (core);
@@ -440,7 +436,7 @@ read_blocking (AiopoolBatchCore *core,
   WaitResult result;
   gulong id = 0;
 
-  begin (core, wanted->kind == READ_END);
+  begin (core, wanted);
   if (cancellable != NULL)
     id = g_cancellable_connect (cancellable, G_CALLBACK (on_blocking_cancelled), core, NULL);
   aiopool_batch_feed (core, aiopool_batch_core_get_rights (core));

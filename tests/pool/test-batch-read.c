@@ -146,6 +146,21 @@ test_next_batch_takes_several (gconstpointer data)
 }
 
 static void
+test_next_batch_gets_more_than_would_be_ahead (gconstpointer data)
+{
+  g_autoptr (AiopoolExecutor) executor = batch_executor (data);
+  g_autoptr (AiopoolBatch) batch = batch_act (data, executor, "echo", N_ITEMS);
+  g_autoptr (GListModel) all = NULL;
+  g_autoptr (GError) error = NULL;
+
+  aiopool_batch_set_backlog (batch, 2);
+  all = aiopool_batch_next_batch (batch, N_ITEMS, 0, HELPER_LONG, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_list_model_get_n_items (all), ==, N_ITEMS);
+  helper_shutdown (executor, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
+static void
 test_next_batch_has_what_there_is_in_time (gconstpointer data)
 {
   g_autoptr (AiopoolExecutor) executor = batch_executor (data);
@@ -348,6 +363,8 @@ main (int    argc,
   batch_add ("a-cancelled-read-loses-nothing", test_a_cancelled_read_loses_nothing);
   batch_add ("a-read-that-ends-before-an-item-does", test_a_read_that_ends_before_an_item_does);
   batch_add ("next-batch-takes-several", test_next_batch_takes_several);
+  batch_add ("next-batch-gets-more-than-would-be-ahead",
+             test_next_batch_gets_more_than_would_be_ahead);
   batch_add ("next-batch-has-what-there-is-in-time", test_next_batch_has_what_there_is_in_time);
   batch_add ("each-item-goes-to-one-reader", test_each_item_goes_to_one_reader);
   batch_add ("collect-and-wait-have-asynchronous-twins",
