@@ -338,12 +338,15 @@ class Killed(Log):
                                        len(self.read("ran").split()) == 3))
             self.end(process, signal.SIGINT, 130)
             self.assertEqual(self.numbers(), [1])
-            self.assertEqual(sorted(self.read("ran").split()), [b"a", b"b", b"c"])
+            ran = set(self.read("ran").split())
+            self.assertEqual(len(ran), 3)
+            self.assertLess({b"a"}, ran)
             self.write("go", b"")
             done = self.run_here("run", "--joblog=log", "--resume", *option, command, ":::",
                                  *"abcd")
             self.assertEqual((done.returncode, done.stderr), (0, b""))
-            self.assertEqual(sorted(self.read("ran").split()), [b"a", b"b", b"b", b"c", b"c", b"d"])
+            again = [b"b", b"c", b"d"]
+            self.assertEqual(sorted(self.read("ran").split()), sorted([*ran, *again]))
             for name in "go", "ran", "log":
                 os.unlink(self.path(name))
 
