@@ -9,15 +9,32 @@
 
 /* Waiting for a whole batch, and making one array of its results. */
 
-/* Values in the order of their positions, and whether they have one type. */
+/* Values of items that follow each other. */
 typedef struct
 {
-  GPtrArray *values;     /* (owned) of GVariant; NULL where there is no item */
-  gboolean   has_others; /* not all are of one type */
-  GError    *error;      /* (owned) (nullable): of the item at first_failed */
-  guint64    first_failed;
+  guint64   position; /* of the first */
+  GVariant *variant;  /* (owned): an array, or the one value */
+  guint     first;    /* in the array */
+  guint     n;
+  gboolean  is_array;
+} Part;
+
+typedef struct
+{
+  GArray  *parts;        /* (owned) of Part */
+  gsize    n_items;
+  gboolean has_others;   /* not all values are of one type */
+  GError  *error;        /* (owned) (nullable): of the item at first_failed */
+  guint64  first_failed;
 } Collection;
 
+static void
+clear_part (gpointer part)
+{
+  g_variant_unref (((Part *) part)->variant);
+}
+
+/* Takes @error. */
 static void
 note_error (Collection *all,
             guint64     position,
@@ -42,8 +59,6 @@ get_value (AiopoolItemView *view,
     return aiopool_future_get_result (view->future, error);
   if (view->error != NULL)
     *error = g_error_copy (view->error);
-  else if (view->values != NULL)
-    return g_variant_get_child_value (view->values, view->value_index);
   else if (aiopool_payload_get_format (view->value) == AIOPOOL_FORMAT_GVARIANT)
     return aiopool_payload_dup_variant (view->value, FALSE);
   else
@@ -52,56 +67,65 @@ get_value (AiopoolItemView *view,
   return NULL;
 }
 
-static void
-add_value (Collection *all,
-           guint64     index,
-           GVariant   *value)
+static const GVariantType *
+get_type (const Part *part)
 {
-  if (all->values->len <= index)
-    g_ptr_array_set_size (all->values, (int) index + 1);
-  all->values->pdata[index] = value;
+  const GVariantType *type = g_variant_get_type (part->variant);
+
+  return part->is_array ? g_variant_type_element (type) : type;
 }
 
 static void
-add_item (Collection      *all,
-          guint64          first,
+add_part (Collection *all,
+          const Part *part)
+{
+  if (all->parts->len > 0 &&
+      !g_variant_type_equal (get_type (part), get_type (&g_array_index (all->parts, Part, 0))))
+    all->has_others = TRUE;
+  g_array_append_vals (all->parts, part, 1);
+  all->n_items += part->n;
+}
+
+/* Takes what @view has. Returns how many items it stands for. */
+static guint
+add_view (Collection      *all,
           AiopoolItemView *view)
 {
+  Part part = { .position = view->position, .n = 1 };
   GError *error = NULL;
-  GVariant *value = get_value (view, &error);
 
-  if (error != NULL)
-    note_error (all, view->position, error);
-  else
-    add_value (all, view->position - first, value);
-  aiopool_item_view_clear (view);
-}
-
-static void
-unref_value (gpointer value)
-{
-  if (value != NULL)
-    g_variant_unref (value);
-}
-
-/* Closes the gaps of items that somebody else has taken. */
-static void
-compact (Collection *all)
-{
-  guint n = 0;
-
-  for (guint i = 0; i < all->values->len; i++)
+  if (view->values != NULL)
     {
-      GVariant *value = all->values->pdata[i];
-
-      if (value == NULL)
-        continue;
-      all->values->pdata[i] = NULL;
-      all->values->pdata[n++] = value;
-      if (!g_variant_is_of_type (value, g_variant_get_type (all->values->pdata[0])))
-        all->has_others = TRUE;
+      part.variant = g_steal_pointer (&view->values);
+      part.is_array = TRUE;
+      part.first = view->value_index;
+      part.n = view->n_left;
     }
-  g_ptr_array_set_size (all->values, (int) n);
+  else
+    part.variant = get_value (view, &error);
+  if (part.variant != NULL)
+    add_part (all, &part);
+  else
+    note_error (all, view->position, error);
+  aiopool_item_view_clear (view);
+  return part.n;
+}
+
+static int
+compare_parts (gconstpointer a,
+               gconstpointer b)
+{
+  const Part *left = a, *right = b;
+
+  return left->position < right->position ? -1 : left->position > right->position;
+}
+
+static GVariant *
+get_child (const Part *part,
+           guint       index)
+{
+  return part->is_array ? g_variant_get_child_value (part->variant, part->first + index)
+                        : g_variant_ref (part->variant);
 }
 
 static GVariant *
@@ -110,49 +134,125 @@ make_boxed_array (Collection *all)
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("av"));
-  for (guint i = 0; i < all->values->len; i++)
-    g_variant_builder_add (&builder, "v", all->values->pdata[i]);
+  for (guint i = 0; i < all->parts->len; i++)
+    {
+      const Part *part = &g_array_index (all->parts, Part, i);
+
+      for (guint j = 0; j < part->n; j++)
+        {
+          g_autoptr (GVariant) child = get_child (part, j);
+
+          g_variant_builder_add (&builder, "v", child);
+        }
+    }
   return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
+/* The size of one item, if all have the same and the bytes of all are there; else 0. */
+static gsize
+get_item_size (Collection *all)
+{
+  g_autofree char *type = g_variant_type_dup_string (get_type (&g_array_index (all->parts, Part,
+                                                                               0)));
+  gsize size = 0;
+
+  if (!aiopool_type_has_one_size (type))
+    return 0;
+  for (guint i = 0; i < all->parts->len; i++)
+    {
+      const Part *part = &g_array_index (all->parts, Part, i);
+      gsize n = part->is_array ? g_variant_n_children (part->variant) : 1;
+      gsize part_size = n > 0 ? g_variant_get_size (part->variant) / n : 0;
+
+      if (part_size == 0 || part->first + part->n > n || (size != 0 && part_size != size) ||
+          g_variant_get_data (part->variant) == NULL)
+        return 0;
+      size = part_size;
+    }
+  return size;
+}
+
+/* Of items of one size: their bytes one after the other. */
+static GVariant *
+join_bytes (Collection   *all,
+            GVariantType *array_type,
+            gsize         size)
+{
+  char *bytes = g_malloc (all->n_items * size);
+  char *end = bytes;
+
+  for (guint i = 0; i < all->parts->len; i++)
+    {
+      const Part *part = &g_array_index (all->parts, Part, i);
+
+      memcpy (end, (const char *) g_variant_get_data (part->variant) + part->first * size,
+              part->n * size);
+      end += part->n * size;
+    }
+  return g_variant_new_from_data (array_type, bytes, all->n_items * size, FALSE, g_free, bytes);
+}
+
+static GVariant *
+join_children (Collection         *all,
+               const GVariantType *type)
+{
+  GVariant **children = g_new (GVariant *, all->n_items);
+  GVariant *result;
+  gsize n = 0;
+
+  for (guint i = 0; i < all->parts->len; i++)
+    {
+      const Part *part = &g_array_index (all->parts, Part, i);
+
+      for (guint j = 0; j < part->n; j++)
+        children[n++] = get_child (part, j);
+    }
+  result = g_variant_new_array (type, children, n);
+  for (gsize i = 0; i < n; i++)
+    g_variant_unref (children[i]);
+  g_free (children);
+  return result;
 }
 
 static GVariant *
 make_array (Collection *all)
 {
-  if (all->has_others || all->values->len == 0)
+  GVariantType *array_type;
+  const GVariantType *type;
+  GVariant *result;
+  gsize size;
+
+  if (all->has_others || all->n_items == 0)
     return make_boxed_array (all);
-  return g_variant_ref_sink (g_variant_new_array (g_variant_get_type (all->values->pdata[0]),
-                                                  (GVariant **) all->values->pdata,
-                                                  all->values->len));
+  type = get_type (&g_array_index (all->parts, Part, 0));
+  array_type = g_variant_type_new_array (type);
+  size = get_item_size (all);
+  result = size > 0 ? join_bytes (all, array_type, size) : join_children (all, type);
+  g_variant_type_free (array_type);
+  return g_variant_ref_sink (result);
 }
 
-/* The lowest position of those that nobody has taken. */
-static guint64
-find_first (AiopoolBatchCore *core)
-{
-  guint64 first = core->taken;
-
-  if (core->is_ordered)
-    return first;
-  return 0;
-}
-
+/* Somebody else may take items meanwhile. */
 static void
 gather (AiopoolBatchCore *core,
         Collection       *all)
 {
-  guint64 first = find_first (core);
+  guint64 number = 0;
   AiopoolItemView view;
   gboolean is_there;
 
-  for (guint64 number = core->taken;; number++)
+  for (;;)
     {
       g_mutex_lock (&core->lock);
+      number = MAX (number, core->taken);
       is_there = aiopool_results_view (core->results, number, &view);
       g_mutex_unlock (&core->lock);
       if (!is_there)
-        return;
-      add_item (all, first, &view);
+        break;
+      number += add_view (all, &view);
     }
+  if (!core->is_ordered)
+    g_array_sort (all->parts, compare_parts);
 }
 
 /* Under the lock. The batch was broken off: that is why there is no array, and not an item that was
@@ -168,10 +268,11 @@ static GVariant *
 collect (AiopoolBatchCore *core,
          GError          **error)
 {
-  Collection all = { .values = g_ptr_array_new_with_free_func (unref_value) };
+  Collection all = { .parts = g_array_new (FALSE, FALSE, sizeof (Part)) };
   GVariant *result = NULL;
   GError *reason;
 
+  g_array_set_clear_func (all.parts, clear_part);
   g_mutex_lock (&core->lock);
   reason = dup_reason (core);
   g_mutex_unlock (&core->lock);
@@ -183,14 +284,11 @@ collect (AiopoolBatchCore *core,
   if (reason == NULL && core->error != NULL)
     reason = g_error_copy (core->error);
   if (reason == NULL)
-    {
-      compact (&all);
-      result = make_array (&all);
-    }
+    result = make_array (&all);
   else
     g_propagate_error (error, reason);
   g_clear_error (&all.error);
-  g_ptr_array_unref (all.values);
+  g_array_unref (all.parts);
   return result;
 }
 

@@ -56,8 +56,8 @@ type_of_arguments (const char *item_type,
 }
 
 /* Whether all values of a type have one size. */
-static gboolean
-has_one_size (const char *type)
+gboolean
+aiopool_type_has_one_size (const char *type)
 {
   return strpbrk (type, "sogvam") == NULL;
 }
@@ -72,7 +72,7 @@ aiopool_batch_set_array (AiopoolBatchCore *core,
                                              core->is_unpacked);
 
   core->array = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), bytes, TRUE));
-  if (has_one_size (type + 1))
+  if (aiopool_type_has_one_size (type + 1))
     core->array_bytes = g_bytes_ref (bytes);
 }
 

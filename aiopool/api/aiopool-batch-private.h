@@ -177,6 +177,7 @@ AiopoolPayload   *aiopool_piece_make_argument   (const AiopoolPiece *self,
 void              aiopool_piece_fill            (AiopoolPiece       *self,
                                                  GPtrArray          *values,
                                                  gboolean            is_unpacked);
+gboolean          aiopool_type_has_one_size     (const char         *type);
 void              aiopool_batch_set_array       (AiopoolBatchCore   *core,
                                                  GVariant           *array);
 AiopoolPayload   *aiopool_item_view_dup_argument (const AiopoolItemView *view,

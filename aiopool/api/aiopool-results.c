@@ -419,7 +419,7 @@ view_run (AiopoolResults  *self,
 {
   guint32 position = run->position + index;
 
-  *view = (AiopoolItemView) { .position = number };
+  *view = (AiopoolItemView) { .position = number, .n_left = run->n - index };
   if (!self->is_ordered)
     view->position += (guint64) (gint64) (gint32) (position - (guint32) number);
   if (get_kind (run) == KIND_VALUE)
