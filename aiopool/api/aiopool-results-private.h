@@ -48,7 +48,7 @@ typedef struct
   gboolean        is_chunk;  /* the argument is a chunk's */
   GVariant       *values;    /* an array, and the result is the one at value_index */
   guint           value_index;
-  guint           n_left;    /* items of the run from this one on, of which the array has the values */
+  guint           n_left;    /* items in the array, from this one on */
   AiopoolPayload *value;
   GError         *error;
   AiopoolErrorInfo *info;
