@@ -369,6 +369,7 @@ aiopool_batch_core_start (AiopoolBatchCore *self)
     aiopool_scheduler_read_in (self->scheduler, aiopool_mailbox_get_context (self->home));
   aiopool_room_add_watch (aiopool_executor_get_room (self->executor), aiopool_batch_feed_room,
                           self);
+  aiopool_batch_feed_room (self); /* there may have been room before, for another thread */
   if (!is_mine)
     aiopool_batch_core_break_off (self,
                                   g_error_new_literal (G_IO_ERROR, G_IO_ERROR_BUSY,

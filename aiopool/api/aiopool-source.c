@@ -244,7 +244,8 @@ aiopool_source_new_for_callback (AiopoolSourceFunc func,
  * [method@Aiopool.Source.fail].
  *
  * What is pushed is kept until the batch has room for it. A pusher that could go on for long does
- * well to push only as many items as @func is told to be wanted.
+ * well to push only as many items as @func is told to be wanted. Blocking reads iterate no main
+ * context: do not wait in this way for items that are pushed from the same context.
  *
  * Returns: (transfer full): a new source
  *
