@@ -2,6 +2,7 @@
 #include "tests/pool/helper-batch.h"
 
 #include <glib/gstdio.h>
+#include <signal.h>
 
 /* How a batch ends before its source does: cancelled, too late, on the first error, dropped, and
  * with its executor; and what it does in each state of that. */
@@ -343,6 +344,88 @@ test_a_full_executor_is_waited_for (gconstpointer data)
   helper_shutdown (executor, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
+typedef struct
+{
+  AiopoolBatch *batch; /* (unowned) */
+  int           n_read; /* atomic */
+} Reading;
+
+static gpointer
+read_to_the_end (gpointer data)
+{
+  Reading *reading = data;
+  AiopoolFuture *future;
+
+  while ((future = aiopool_batch_next (reading->batch, HELPER_LONG, NULL, NULL)) != NULL)
+    {
+      g_assert_true (aiopool_future_is_done (future));
+      g_atomic_int_inc (&reading->n_read);
+      g_object_unref (future);
+    }
+  return NULL;
+}
+
+static void
+kill_a_worker (AiopoolExecutor *executor)
+{
+  GListModel *workers = aiopool_pool_get_workers (AIOPOOL_POOL (executor));
+  g_autoptr (AiopoolWorker) worker = NULL;
+
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  worker = g_list_model_get_item (workers, 0);
+  if (worker != NULL && aiopool_worker_get_pid (worker) > 0)
+    kill (aiopool_worker_get_pid (worker), SIGKILL);
+}
+
+/* Whatever comes first: each item ends once and runs once at most, and nobody waits for ever. */
+static void
+end_in_a_race (const BatchKind *kind,
+               AiopoolExecutor *executor,
+               guint            round)
+{
+  g_autofree char *marks = helper_marks_new ();
+  g_autofree guint *counts = NULL;
+  g_autoptr (AiopoolTask) task = batch_task (marks, NULL);
+  g_autoptr (AiopoolSource) source = aiopool_source_new_for_array (batch_items ("echo", 300));
+  g_autoptr (AiopoolBatch) batch = batch_new (kind, executor, task, source);
+  Reading reading = { batch, 0 };
+  GThread *threads[2];
+
+  aiopool_batch_set_ordered (batch, round % 2 == 0);
+  aiopool_batch_set_eager (batch, round % 5 == 0);
+  if (round % 4 == 3)
+    aiopool_batch_set_timeout (batch, 0.001 + round % 7 * 0.001);
+  aiopool_batch_start (batch);
+  for (guint i = 0; i < 2; i++)
+    threads[i] = g_thread_new ("reader", read_to_the_end, &reading);
+  g_usleep (round * 137 % 3000);
+  if (kind->is_pool && round % 4 == 1)
+    kill_a_worker (executor);
+  else if (round % 4 != 3)
+    aiopool_batch_cancel (batch, (AiopoolCancelMode) (round % 3));
+  while (aiopool_batch_get_state (batch) < AIOPOOL_FUTURE_DONE)
+    g_main_context_iteration (NULL, FALSE);
+  for (guint i = 0; i < 2; i++)
+    g_thread_join (threads[i]);
+  g_assert_cmpint (reading.n_read, ==, (int) aiopool_batch_get_n_done (batch));
+  g_assert_cmpuint (aiopool_batch_get_n_running (batch), ==, 0);
+  counts = helper_marks_count (marks, 300);
+  g_assert_cmpuint (batch_sum (counts, 300), <=, aiopool_batch_get_n_done (batch));
+}
+
+static void
+test_whatever_ends_it_each_item_ends_once (gconstpointer data)
+{
+  g_autoptr (AiopoolExecutor) executor = batch_executor (data);
+
+  if (((const BatchKind *) data)->is_pool)
+    aiopool_pool_set_restart_budget (AIOPOOL_POOL (executor), 0);
+  for (guint i = 0; i < helper_rounds (40); i++)
+    end_in_a_race (data, executor, i);
+  helper_shutdown (executor, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -366,6 +449,7 @@ main (int    argc,
              test_a_shutdown_that_drains_ends_what_was_submitted);
   batch_add ("a-shutdown-that-cancels-ends-the-batch",
              test_a_shutdown_that_cancels_ends_the_batch);
+  batch_add ("whatever-ends-it-each-item-ends-once", test_whatever_ends_it_each_item_ends_once);
   batch_add ("a-full-executor-is-waited-for", test_a_full_executor_is_waited_for);
   return helper_end ();
 }
