@@ -120,7 +120,7 @@ measure_list (int    n_arguments,
   g_autoptr (AiopoolBatch) batch = NULL;
   BenchPool pool = { 0 };
   BenchMeter meter;
-  View view = { NULL };
+  View view = { .list = NULL };
   double start;
   guint frames;
 
