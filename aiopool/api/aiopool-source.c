@@ -342,7 +342,7 @@ end (AiopoolSource *self,
     {
       self->has_ended = TRUE;
       self->error = g_steal_pointer (&error);
-      if (self->wake != NULL)
+      if (self->wake != NULL && self->is_pushed)
         self->wake (self->wake_data);
     }
   g_mutex_unlock (&self->lock);
@@ -351,18 +351,19 @@ end (AiopoolSource *self,
 
 /**
  * aiopool_source_end:
- * @self: a source that was made with [ctor@Aiopool.Source.new_pushed]
+ * @self: a source that was made with [ctor@Aiopool.Source.new_pushed] or
+ *   [ctor@Aiopool.Source.new_for_callback]
  *
  * Says that there are no more items.
  *
- * May be called from any thread.
+ * May be called from any thread; of a source with a function, by that function.
  *
  * Since: 0.1
  */
 void
 aiopool_source_end (AiopoolSource *self)
 {
-  g_return_if_fail (AIOPOOL_IS_SOURCE (self) && self->is_pushed);
+  g_return_if_fail (AIOPOOL_IS_SOURCE (self) && (self->is_pushed || self->func != NULL));
 
   end (self, NULL);
 }
@@ -438,6 +439,13 @@ set_no_value (GError    **error,
                what);
 }
 
+static void
+set_neither (GError **error)
+{
+  g_set_error_literal (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_FAILED,
+                       "The function of the source gave neither an item nor an error");
+}
+
 static AiopoolPull
 pull_from_list (AiopoolSource *self,
                 GVariant     **value,
@@ -460,9 +468,19 @@ pull_from_list (AiopoolSource *self,
   else if ((*value = self->item_func (object, self->user_data, error)) != NULL)
     *value = g_variant_take_ref (*value);
   else if (*error == NULL)
-    g_set_error (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_FAILED,
-                 "The function of the source gave neither an item nor an error");
+    set_neither (error);
   return *error == NULL ? AIOPOOL_PULL_ITEM : AIOPOOL_PULL_END;
+}
+
+static gboolean
+has_ended (AiopoolSource *self)
+{
+  gboolean result;
+
+  g_mutex_lock (&self->lock);
+  result = self->has_ended;
+  g_mutex_unlock (&self->lock);
+  return result;
 }
 
 static AiopoolPull
@@ -470,9 +488,13 @@ pull_from_callback (AiopoolSource *self,
                     GVariant     **value,
                     GError       **error)
 {
-  *value = self->func (self->user_data, error);
+  *value = self->func (self, self->user_data, error);
   if (*value == NULL)
-    return AIOPOOL_PULL_END;
+    {
+      if (*error == NULL && !has_ended (self))
+        set_neither (error);
+      return AIOPOOL_PULL_END;
+    }
   *value = g_variant_take_ref (*value);
   if (*error == NULL)
     return AIOPOOL_PULL_ITEM;

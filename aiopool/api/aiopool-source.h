@@ -11,19 +11,23 @@ G_DECLARE_FINAL_TYPE (AiopoolSource, aiopool_source, AIOPOOL, SOURCE, GObject)
 
 /**
  * AiopoolSourceFunc:
+ * @source: the source
  * @user_data: (closure): what was given to [ctor@Aiopool.Source.new_for_callback]
  * @error: return location for a #GError
  *
  * Gives the next item.
  *
- * Called when there is room for one, and never while it runs already.
+ * Called when there is room for one, and never while it runs already. When there are no more items
+ * it calls [method@Aiopool.Source.end] and returns %NULL. To return %NULL without that and without
+ * an error is a failure: it is what an exception in Python looks like.
  *
- * Returns: (transfer full) (nullable): the item; %NULL without @error if there are no more. If it
+ * Returns: (transfer full) (nullable): the item; %NULL with @error, or if there are no more. If it
  *   is floating, it is taken over
  *
  * Since: 0.1
  */
-typedef GVariant *(*AiopoolSourceFunc)       (gpointer        user_data,
+typedef GVariant *(*AiopoolSourceFunc)       (AiopoolSource  *source,
+                                              gpointer        user_data,
                                               GError        **error);
 
 /**

@@ -85,9 +85,12 @@ const tests = {
 
     async 'a-generator-is-a-source'() {
         const items = numbers.values();
-        const source = Aiopool.Source.new_for_callback(() => {
+        const source = Aiopool.Source.new_for_callback(self => {
             const {done, value} = items.next();
-            return done ? null : new GLib.Variant('i', value);
+            if (!done)
+                return new GLib.Variant('i', value);
+            self.end();
+            return null;
         });
         assertEqual(await drain(newBatch(source)), numbers);
     },

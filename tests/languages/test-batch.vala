@@ -61,8 +61,11 @@ void test_collect_all () throws Error {
 
 void test_source () throws Error {
     var number = 0;
-    var source = new Aiopool.Source.for_callback (() => {
-        return number < N_ITEMS ? new Variant.int32 (number++) : null;
+    var source = new Aiopool.Source.for_callback ((self) => {
+        if (number < N_ITEMS)
+            return new Variant.int32 (number++);
+        self.end ();
+        return null;
     });
     var batch = new Aiopool.Batch (pool, new Aiopool.Task ("echo", null), source);
     for (var i = 0; i < N_ITEMS; i++)

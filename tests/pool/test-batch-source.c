@@ -8,12 +8,14 @@ typedef struct
   guint    n_pulled;
   guint    n_items;  /* 0 for no end */
   gboolean fails;    /* at the end */
+  gboolean is_silent; /* about the end, as one that raised an exception */
   GThread *thread;   /* that pulls */
 } Counter;
 
 static GVariant *
-count_up (gpointer   user_data,
-          GError   **error)
+count_up (AiopoolSource  *source,
+          gpointer        user_data,
+          GError        **error)
 {
   Counter *counter = user_data;
 
@@ -22,6 +24,8 @@ count_up (gpointer   user_data,
     return g_variant_new ("(su)", "echo", counter->n_pulled++);
   if (counter->fails)
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE, "no more");
+  else if (!counter->is_silent)
+    aiopool_source_end (source);
   return NULL;
 }
 
@@ -104,6 +108,20 @@ test_a_source_that_fails_ends_the_batch_behind_its_items (gconstpointer data)
   g_assert_cmpint (aiopool_batch_get_state (batch), ==, AIOPOOL_FUTURE_FAILED);
   g_assert_null (aiopool_batch_collect_all (batch, 0, NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE);
+  helper_shutdown (executor, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
+/* As a function in another language that raises an exception. */
+static void
+test_a_source_that_gives_nothing_and_is_not_over_fails (gconstpointer data)
+{
+  g_autoptr (AiopoolExecutor) executor = batch_executor (data);
+  Counter counter = { .n_items = 1, .is_silent = TRUE };
+  g_autoptr (AiopoolBatch) batch = new_counting (data, executor, &counter);
+  g_autoptr (AiopoolFuture) future = batch_next (batch);
+
+  g_assert_cmpuint (batch_number (future), ==, 0);
+  batch_expect_error (batch, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_FAILED);
   helper_shutdown (executor, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
@@ -406,6 +424,8 @@ main (int    argc,
   batch_add ("an-endless-source-is-pulled-as-it-is-read",
              test_an_endless_source_is_pulled_as_it_is_read);
   batch_add ("a-function-is-asked-until-it-ends", test_a_function_is_asked_until_it_ends);
+  batch_add ("a-source-that-gives-nothing-and-is-not-over-fails",
+             test_a_source_that_gives_nothing_and_is_not_over_fails);
   batch_add ("a-source-that-fails-ends-the-batch-behind-its-items",
              test_a_source_that_fails_ends_the_batch_behind_its_items);
   batch_add ("a-function-is-asked-at-home-for-other-threads",
