@@ -369,19 +369,30 @@ run_chunk (Server       *self,
   end_chunk (self, chunk, NULL);
 }
 
-/* Goes on with chunks whose item was answered meanwhile. */
-static void
-run_chunks (Server *self)
+/* (nullable): one whose item was answered meanwhile. */
+static AiopoolChunk *
+take_answered_chunk (Server *self)
 {
   for (guint i = 0; i < self->chunks->len; i++)
     {
       AiopoolChunk *chunk = g_ptr_array_index (self->chunks, i);
 
-      if (!g_atomic_int_get (&chunk->is_answered))
-        continue;
-      g_ptr_array_remove_index (self->chunks, i--);
-      run_chunk (self, chunk);
+      if (g_atomic_int_get (&chunk->is_answered))
+        return g_ptr_array_remove_index (self->chunks, i);
     }
+  return NULL;
+}
+
+/* Goes on with chunks until the items of all that are left are under way. While one runs another's
+ * item may be answered, and the source that wakes for it be gone: a function may iterate the main
+ * context. */
+static void
+run_chunks (Server *self)
+{
+  AiopoolChunk *chunk;
+
+  while ((chunk = take_answered_chunk (self)) != NULL)
+    run_chunk (self, chunk);
 }
 
 /* Takes @fds and @entry (nullable). */

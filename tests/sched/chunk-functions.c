@@ -175,6 +175,35 @@ later (AiopoolCall *call,
   g_idle_add_full (G_PRIORITY_DEFAULT, on_idle, g_object_ref (call), g_object_unref);
 }
 
+/* Of two chunks: item 0 is answered while item 3 of the other one runs, which goes on until nothing
+ * is left to be done in the main context. */
+static void
+nested (AiopoolCall *call,
+        GVariant    *value,
+        gpointer     user_data)
+{
+  static AiopoolCall *first;
+
+  switch (g_variant_get_int64 (value))
+    {
+    case 0:
+      first = g_object_ref (call);
+      break;
+    case 2:
+      g_idle_add_full (G_PRIORITY_DEFAULT, on_idle, g_object_ref (call), g_object_unref);
+      break;
+    case 3:
+      g_idle_add_full (G_PRIORITY_DEFAULT, on_idle, g_steal_pointer (&first), g_object_unref);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+      aiopool_call_return_value (call, value);
+      break;
+    default:
+      aiopool_call_return_value (call, value);
+      break;
+    }
+}
+
 static void
 forgotten (AiopoolCall *call,
            GVariant    *value,
@@ -194,5 +223,6 @@ chunk_add_functions (AiopoolService *service)
   aiopool_service_add_async (service, "threaded", threaded, NULL, NULL);
   aiopool_service_add_async (service, "at-once", at_once, NULL, NULL);
   aiopool_service_add_async (service, "later", later, NULL, NULL);
+  aiopool_service_add_async (service, "nested", nested, NULL, NULL);
   aiopool_service_add_async (service, "forgotten", forgotten, NULL, NULL);
 }

@@ -206,6 +206,19 @@ test_asynchronous_functions_one_by_one (void)
 }
 
 static void
+test_an_answer_while_another_chunk_runs (void)
+{
+  AiopoolScheduler *scheduler = scheduler_new (1, 2);
+  g_autoptr (Whole) whole = whole_new (scheduler, "nested", 4);
+
+  whole_submit (whole, 0, 2);
+  whole_submit (whole, 2, 2);
+  whole_wait (whole);
+  whole_check (whole, 0, 4, VALUE);
+  scheduler_end (scheduler);
+}
+
+static void
 test_a_call_that_nobody_answers_fails_its_item (void)
 {
   AiopoolScheduler *scheduler = scheduler_new (1, 2);
@@ -381,6 +394,7 @@ add_tests (void)
   g_test_add_func ("/chunks/timeout/one", test_an_item_that_times_out);
   g_test_add_func ("/chunks/timeout/each", test_a_timeout_counts_for_each_item);
   g_test_add_func ("/chunks/async", test_asynchronous_functions_one_by_one);
+  g_test_add_func ("/chunks/nested", test_an_answer_while_another_chunk_runs);
   g_test_add_func ("/chunks/forgotten", test_a_call_that_nobody_answers_fails_its_item);
   g_test_add_func ("/chunks/view", test_a_call_is_as_that_of_a_task);
   g_test_add_func ("/chunks/untrusted", test_a_worker_that_shares_no_memory);
