@@ -333,10 +333,12 @@ on_unheard (gpointer     owner,
     aiopool_peer_raise_term (peer);
 }
 
+/* @n_begun: items of a chunk, else 0. */
 static void
 crash (AiopoolScheduler *self,
        AiopoolJob       *job,
        gint64            started,
+       guint32           n_begun,
        const GError     *why,
        AiopoolReport    *report)
 {
@@ -347,7 +349,7 @@ crash (AiopoolScheduler *self,
 
   outcome.last_lines = aiopool_peer_dup_standard_error (job->order.peer, started, G_MAXINT64);
   outcome.pid = aiopool_peer_get_pid (job->order.peer);
-  outcome.n_begun = job->order.n_items;
+  outcome.n_begun = n_begun;
   outcome.error = g_error_new (why->domain, why->code,
                                "Task '%s' failed after %.3f seconds: %s%s",
                                job->order.spec->function,
@@ -388,16 +390,17 @@ end_chunk (AiopoolScheduler *self,
   AiopoolOutcome outcome = { .started = started, .ended = g_get_monotonic_time () };
   guint32 n_items = order->n_items;
   AiopoolJob *job = AIOPOOL_JOB (order);
+  guint32 n_begun = aiopool_outbound_cut (aiopool_peer_get_outbound (peer), order, 0);
 
-  aiopool_outbound_cut (aiopool_peer_get_outbound (peer), order, 0);
-  if (order->n_items == 0 && n_items > 0 && ++job->n_deaths < MAX_FALSE_STARTS)
+  if (n_begun == 0 && n_items > 0)
     {
       order->n_items = n_items;
-      return FALSE;
+      if (++job->n_deaths < MAX_FALSE_STARTS)
+        return FALSE;
     }
   if (order->n_came < n_items)
     {
-      crash (self, job, started, why, report);
+      crash (self, job, started, n_begun, why, report);
       return TRUE;
     }
   outcome.pid = aiopool_peer_get_pid (peer);
@@ -428,7 +431,7 @@ recover (AiopoolScheduler *self,
                                          : !may_run_again (self, job))
         {
           if (!AIOPOOL_ORDER_IS_CHUNK (order))
-            crash (self, job, started, why, report);
+            crash (self, job, started, 0, why, report);
           aiopool_outbound_detach (outbound, order);
           return FALSE;
         }

@@ -130,6 +130,26 @@ test_items_that_were_taken_back (void)
   remove_files (flag);
 }
 
+/* Not for ever; and then all of its items have failed, not one. */
+static void
+test_workers_that_die_before_the_first_item (void)
+{
+  g_autofree char *flag = g_build_filename (directory, "flag", NULL);
+  AiopoolScheduler *scheduler = scheduler_with_fake (1, flag, "again kill=9");
+  g_autoptr (Whole) whole = whole_new (scheduler, "any", N);
+  AiopoolFiguresView view;
+
+  whole_submit (whole, 0, N);
+  whole_wait (whole);
+  whole_check (whole, 0, N, FAILED);
+  for (guint i = 0; i < N; i++)
+    g_assert_error (whole->items[i].error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED);
+  aiopool_scheduler_get_figures (scheduler, &view);
+  g_assert_cmpuint (view.n_failed, ==, N);
+  scheduler_end (scheduler);
+  remove_files (flag);
+}
+
 static void
 add_tests (void)
 {
@@ -140,6 +160,7 @@ add_tests (void)
       g_test_add_data_func (path, &rows[i], test_row);
     }
   g_test_add_func ("/chunks/hostile/taken-back", test_items_that_were_taken_back);
+  g_test_add_func ("/chunks/hostile/false-starts", test_workers_that_die_before_the_first_item);
 }
 
 int

@@ -29,6 +29,15 @@ do_hold (Fake       *self,
     g_usleep (500);
 }
 
+/* The next process does the same. */
+static void
+do_again (Fake       *self,
+          const char *argument)
+{
+  if (!g_file_set_contents (self->flag, "", 0, NULL))
+    exit (9);
+}
+
 static void
 put (guint8     *frame,
      gsize       at,
@@ -370,9 +379,9 @@ do_error (Fake       *self,
 }
 
 const Step hostile_steps[] = {
-  { "hold", do_hold }, { "patch", do_patch }, { "cut", do_cut }, { "flags", do_flags },
-  { "strays", do_strays }, { "flood-fds", do_flood_fds }, { "shrink", do_shrink },
-  { "odd", do_odd }, { "page", do_page }, { "longest", do_longest },
+  { "hold", do_hold }, { "again", do_again }, { "patch", do_patch }, { "cut", do_cut },
+  { "flags", do_flags }, { "strays", do_strays }, { "flood-fds", do_flood_fds },
+  { "shrink", do_shrink }, { "odd", do_odd }, { "page", do_page }, { "longest", do_longest },
   { "flood-progress", do_flood_progress }, { "flood-control", do_flood_control },
   { "flood-frames", do_flood_frames }, { "errors", do_errors }, { "error", do_error },
   { "claim", do_claim }, { "items", do_items }, { "item", do_item }, { NULL, NULL },
