@@ -300,14 +300,16 @@ aiopool_completion_queue_remove (AiopoolCompletionQueue *self,
   return TRUE;
 }
 
-/* What is left is for the next take. */
+/* What is left is for the next take, and so is what callbacks start. */
 static void
 iterate (AiopoolCompletionQueue *self)
 {
   guint n = 0;
 
+  g_main_context_push_thread_default (self->context);
   while (n < MAX_ITERATIONS && g_main_context_iteration (self->context, FALSE))
     n++;
+  g_main_context_pop_thread_default (self->context);
   if (n == MAX_ITERATIONS)
     g_main_context_wakeup (self->context);
 }

@@ -138,7 +138,8 @@ follow (Link          *self,
 {
   if (passes_cancel (self))
     set_upstream (self->next, followed);
-  aiopool_future_listen (followed, NULL, on_followed_ended, link_rest (self), link_free);
+  aiopool_future_listen (followed, self->next->extra->needed, on_followed_ended, link_rest (self),
+                         link_free);
   if (passes_cancel (self))
     cancel_followed (self, followed);
 }
@@ -249,14 +250,12 @@ goes_past (Link          *self,
 }
 
 static void
-on_ended (AiopoolFuture *ended,
-          gpointer       user_data)
+go_on (Link          *self,
+       AiopoolFuture *ended)
 {
-  Link *self = user_data;
   GError *error = NULL;
   AiopoolFuture *followed;
 
-  set_upstream (self->next, NULL);
   if (goes_past (self, ended))
     {
       aiopool_future_settle_alike (self->next, ended);
@@ -273,6 +272,21 @@ on_ended (AiopoolFuture *ended,
       followed = self->chain (ended, self->user_data, &error);
       follow_or_reject (self, followed, error);
     }
+}
+
+/* Who iterates the context may not have made it the thread's default; what is started here is to
+ * end there all the same. */
+static void
+on_ended (AiopoolFuture *ended,
+          gpointer       user_data)
+{
+  Link *self = user_data;
+  g_autoptr (GMainContext) context = g_main_context_ref (self->next->extra->needed);
+
+  set_upstream (self->next, NULL);
+  g_main_context_push_thread_default (context);
+  go_on (self, ended);
+  g_main_context_pop_thread_default (context);
 }
 
 /* Takes @link. */

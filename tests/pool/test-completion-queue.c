@@ -161,6 +161,34 @@ test_signals_come_within_take (void)
   g_assert_true (thread == g_thread_self ());
 }
 
+static void
+on_done_listen (AiopoolFuture *future,
+                gpointer       thread)
+{
+  aiopool_future_add_done_callback (future, on_done, thread, NULL);
+}
+
+static void
+test_what_a_callback_starts_comes_within_take (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  g_autoptr (AiopoolCompletionQueue) queue = aiopool_completion_queue_new ();
+  g_autoptr (AiopoolTask) task = helper_task ("echo", "(u)", 1);
+  g_autoptr (AiopoolFuture) future = NULL;
+  GThread *thread = NULL;
+  guint id;
+
+  future = aiopool_completion_queue_submit (queue, pool, task, NULL, &id, NULL);
+  g_signal_connect (future, "done", G_CALLBACK (on_done_listen), &thread);
+  expect_id (queue, id);
+  while (thread == NULL)
+    {
+      await_readable (queue);
+      expect_nothing (queue);
+    }
+  g_assert_true (thread == g_thread_self ());
+}
+
 /* With what it waits for before the end, after it, and told of but not taken. */
 static void
 test_a_queue_may_go_first (void)
@@ -190,6 +218,8 @@ main (int   argc,
   helper_add ("/pool/completion-queue/removed", test_what_was_removed_is_not_told_of);
   helper_add ("/pool/completion-queue/refused", test_a_refused_task_has_no_id);
   helper_add ("/pool/completion-queue/signals", test_signals_come_within_take);
+  helper_add ("/pool/completion-queue/callback-starts",
+              test_what_a_callback_starts_comes_within_take);
   helper_add ("/pool/completion-queue/goes-first", test_a_queue_may_go_first);
   return helper_end ();
 }

@@ -213,6 +213,31 @@ test_it_runs_in_the_context_of_the_call (void)
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
+/* Nobody makes the context the thread's default while it is iterated. */
+static void
+test_what_it_goes_on_with_ends_in_that_context (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  g_autoptr (AiopoolTask) echo = helper_task ("echo", NULL);
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (AiopoolFuture) first = aiopool_future_new_for_result (g_variant_new_uint32 (3));
+  g_autoptr (AiopoolPromise) promise = aiopool_promise_new (NULL);
+  Step step = { .context = context, .other = aiopool_promise_get_future (promise) };
+  g_autoptr (AiopoolFuture) next = NULL;
+  g_autoptr (AiopoolFuture) after = NULL;
+
+  g_main_context_push_thread_default (context);
+  next = aiopool_future_chain (first, AIOPOOL_CHAIN_NONE, go_on, &step, on_destroyed);
+  after = aiopool_executor_submit_after (pool, echo, first, AIOPOOL_CHAIN_NONE);
+  g_main_context_pop_thread_default (context);
+  while (step.n_called == 0)
+    g_main_context_iteration (context, TRUE);
+  aiopool_promise_resolve (promise, g_variant_new_uint32 (7));
+  await_in (next, context);
+  await_in (after, context);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 static void
 test_a_blocking_wait_at_home_would_block (void)
 {
@@ -514,6 +539,8 @@ main (int   argc,
   helper_add ("/pool/future-chain/followed", test_a_future_that_is_returned_is_followed);
   helper_add ("/pool/future-chain/waits-for-itself", test_a_future_that_waits_for_itself_fails);
   helper_add ("/pool/future-chain/context", test_it_runs_in_the_context_of_the_call);
+  helper_add ("/pool/future-chain/context-followed",
+              test_what_it_goes_on_with_ends_in_that_context);
   helper_add ("/pool/future-chain/would-block", test_a_blocking_wait_at_home_would_block);
   helper_add ("/pool/future-chain/cancel", test_a_cancel_stays_here_unless_asked);
   helper_add ("/pool/future-chain/cancel-followed", test_a_cancel_goes_to_what_is_followed);
