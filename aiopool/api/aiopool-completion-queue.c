@@ -140,10 +140,12 @@ aiopool_completion_queue_class_init (AiopoolCompletionQueueClass *klass)
   G_OBJECT_CLASS (klass)->finalize = aiopool_completion_queue_finalize;
 }
 
+/* Nobody owns the context while the loop polls its descriptor, which is written to all the same
+ * when a source is attached. */
 static void
 aiopool_completion_queue_init (AiopoolCompletionQueue *self)
 {
-  self->context = g_main_context_new ();
+  self->context = g_main_context_new_with_flags (G_MAIN_CONTEXT_FLAGS_OWNERLESS_POLLING);
   self->fd = find_wakeup_fd (self->context);
   self->waits = g_hash_table_new (NULL, NULL);
   self->ended = g_array_new (FALSE, FALSE, sizeof (guint));

@@ -189,6 +189,32 @@ test_what_a_callback_starts_comes_within_take (void)
   g_assert_true (thread == g_thread_self ());
 }
 
+static void
+on_returned (GObject      *object,
+             GAsyncResult *result,
+             gpointer      data)
+{
+  *(gboolean *) data = g_task_propagate_boolean (G_TASK (result), NULL);
+}
+
+/* As what GIO ends, it comes by a source that this thread attaches itself. */
+static void
+test_what_ends_in_this_thread_comes_within_take (void)
+{
+  g_autoptr (AiopoolCompletionQueue) queue = aiopool_completion_queue_new ();
+  GMainContext *context = aiopool_completion_queue_get_context (queue);
+  g_autoptr (GTask) task = NULL;
+  gboolean has_ended = FALSE;
+
+  g_main_context_push_thread_default (context);
+  task = g_task_new (NULL, NULL, on_returned, &has_ended);
+  g_main_context_pop_thread_default (context);
+  g_task_return_boolean (task, TRUE);
+  await_readable (queue);
+  expect_nothing (queue);
+  g_assert_true (has_ended);
+}
+
 /* With what it waits for before the end, after it, and told of but not taken. */
 static void
 test_a_queue_may_go_first (void)
@@ -220,6 +246,8 @@ main (int   argc,
   helper_add ("/pool/completion-queue/signals", test_signals_come_within_take);
   helper_add ("/pool/completion-queue/callback-starts",
               test_what_a_callback_starts_comes_within_take);
+  helper_add ("/pool/completion-queue/ended-here",
+              test_what_ends_in_this_thread_comes_within_take);
   helper_add ("/pool/completion-queue/goes-first", test_a_queue_may_go_first);
   return helper_end ();
 }
