@@ -14,14 +14,8 @@ def square(call, arguments):
 
 
 def drain(pool):
-    futures = Aiopool.FutureSet.new()
-    for number in range(1, 9):
-        task = Aiopool.Task.new("square", GLib.Variant("(x)", (number,)))
-        futures.add(pool.submit(task, None))
-    total = 0
-    while (future := futures.next(-1, None)) is not None:
-        total += future.get_result().unpack()
-    return total
+    futures = Aiopool.FutureSet(pool.submit("square", number) for number in range(1, 9))
+    return sum(future.result() for future in futures)
 
 
 def run():

@@ -6,8 +6,6 @@ what takes long can be awaited, and what raises is told of. The methods as they 
 that are called get_ or set_ are untouched, and a call with a callback is the one of C.
 """
 
-import asyncio
-import concurrent.futures
 import functools
 import traceback
 from asyncio import _get_running_loop, get_running_loop
@@ -17,54 +15,17 @@ from gi.overrides import override
 from gi.repository import Gio, GLib
 
 from ._aiopool_pack import pack, pack_keywords
+from ._aiopool_results import (IO_ERROR, TimedOutError, as_glib_error, is_full, make_value, read,
+                               translate)
 from ._aiopool_unpack import unpack
 
 Aiopool = get_introspection_module("Aiopool")
 
 from . import _aiopool_await as waiting  # noqa: E402
+from ._aiopool_batch import Batch, Source, map_items  # noqa: E402
+from ._aiopool_sets import FutureSet, link  # noqa: E402
 
-__all__ = ["pack", "unpack"]
-
-IO_ERROR = "g-io-error-quark"
-POOL_ERROR = GLib.quark_to_string(Aiopool.pool_error_quark())
-TASK_ERROR = GLib.quark_to_string(Aiopool.task_error_quark())
-
-
-class CancelledError(GLib.Error, concurrent.futures.CancelledError):
-    """A task was cancelled: the GLib.Error, under a name that Python knows too."""
-
-
-class TimedOutError(GLib.Error, TimeoutError):
-    """A wait or a task took too long."""
-
-    def __init__(self, message, domain, code):
-        GLib.Error.__init__(self, message, domain, code)
-
-
-TRANSLATED = {
-    (IO_ERROR, int(Gio.IOErrorEnum.CANCELLED)): CancelledError,
-    (IO_ERROR, int(Gio.IOErrorEnum.TIMED_OUT)): TimedOutError,
-    (TASK_ERROR, int(Aiopool.TaskError.TIMED_OUT)): TimedOutError,
-    (TASK_ERROR, int(Aiopool.TaskError.QUEUE_TIMED_OUT)): TimedOutError,
-}
-
-
-def translate(error, future=None):
-    """The same error, also as an exception of Python's if there is one, and with what is known
-    about it."""
-    kind = TRANSLATED.get((error.domain, int(error.code)))
-    if kind is not None:
-        error = kind(error.message, error.domain, error.code)
-    info = future.get_error_info() if future is not None else None
-    error.info = info
-    if info is not None and info.get_traceback() and hasattr(error, "add_note"):
-        error.add_note(info.get_traceback().rstrip())
-    return error
-
-
-def is_full(error):
-    return error.domain == POOL_ERROR and error.code == Aiopool.PoolError.FULL
-
+__all__ = ["pack", "unpack", "Batch", "FutureSet", "Source"]
 
 # Tasks ------------------------------------------------------------------------------------------
 
@@ -121,36 +82,8 @@ def apply_options(task, options):
 # Futures ----------------------------------------------------------------------------------------
 
 
-get_result = Aiopool.Future.get_result
-get_value = Aiopool.Future.get_value
 collect = Aiopool.Future.collect
-
-
-def is_wrong_type(error):
-    return error.domain == TASK_ERROR and error.code == Aiopool.TaskError.WRONG_TYPE
-
-
-def read_value(future):
-    """What is no GVariant: bytes, or what a promise was kept with. Of bytes in a GValue PyGObject
-    keeps the address and no reference, so they are not asked for in that way."""
-    try:
-        payload, _ = future.get_payload()
-        return payload.get_data() or b""
-    except GLib.Error as error:
-        if not is_wrong_type(error):
-            raise
-    return get_value(future)[1]
-
-
-def read(future):
-    """The result of a future that has ended."""
-    try:
-        variant = get_result(future)
-    except GLib.Error as error:
-        if is_wrong_type(error) and future.get_state() == Aiopool.FutureState.DONE:
-            return read_value(future)
-        raise translate(error, future) from None
-    return unpack(variant)
+chain = Aiopool.Future.chain
 
 
 @override
@@ -200,6 +133,18 @@ class Future(Aiopool.Future):
     def cancel(self, mode=Aiopool.CancelMode.FORCE):
         return super().cancel(mode)
 
+    def add_done_callback(self, callback, *user_data):
+        return waiting.call_in_loop(super().add_done_callback, callback, *user_data)
+
+    def map(self, flags, function=None, *user_data):
+        """A future of what function(self) returns, which is any value. Called for a result only,
+        unless flags, which may be left out, say otherwise."""
+        return link(chain, self, flags, function, user_data, False)
+
+    def chain(self, flags, function=None, *user_data):
+        """As map(), but function(self) may return a future to go on with."""
+        return link(chain, self, flags, function, user_data, True)
+
     def as_asyncio(self, *, cancel_on_await_cancel=False):
         """A future of the running event loop that ends as this one does."""
         loop = get_running_loop()
@@ -248,20 +193,6 @@ class Promise(Aiopool.Promise):
 __all__.append("Promise")
 
 
-def make_value(value):
-    from gi.repository import GObject
-    return GObject.Value(GObject.TYPE_PYOBJECT, value)
-
-
-def as_glib_error(error):
-    if isinstance(error, GLib.Error):
-        return error
-    if isinstance(error, (asyncio.CancelledError, concurrent.futures.CancelledError)):
-        return GLib.Error("The task was cancelled", IO_ERROR, int(Gio.IOErrorEnum.CANCELLED))
-    text = "".join(traceback.format_exception_only(type(error), error)).strip()
-    return GLib.Error(text, TASK_ERROR, int(Aiopool.TaskError.FAILED))
-
-
 # Executors --------------------------------------------------------------------------------------
 
 
@@ -291,6 +222,15 @@ def split_task(function, arguments, keywords):
             raise TypeError("a Task has its arguments already")
         return function, arguments[0] if arguments else keywords.get("cancellable")
     return make_task(function, arguments, keywords), None
+
+
+def as_task(function, options):
+    """The task of a batch; of its options these are the keywords of the function."""
+    if isinstance(function, Task):
+        if "keywords" in options:
+            raise TypeError("a Task has its keywords already")
+        return function
+    return make_task(function, (), options.pop("keywords", None))
 
 
 def submit_task(executor, task, cancellable):
@@ -388,6 +328,23 @@ class Executor(Aiopool.Executor):
             return super().submit_async(function, *arguments)
         return submit_when_there_is_room(self, *split_task(function, arguments, keywords))
 
+    def submit_after(self, function, after, flags=Aiopool.ChainFlags.NONE, **keywords):
+        """Submits a Task, or a function, when another future has ended with a result, which is
+        what it is called with."""
+        task = function if isinstance(function, Task) else make_task(function, (), keywords)
+        if task is function and keywords:
+            raise TypeError("a Task has its keywords already")
+        return waiting.call_in_loop(super().submit_after, task, after, flags)
+
+    def map(self, function, *iterables, **options):
+        """Applies a Task, or a function, to each item, and returns a Batch with its results. Of
+        several iterables, each call takes one item of each. Options are those of the batch."""
+        return map_items(self, as_task(function, options), iterables, options)
+
+    def starmap(self, function, items, **options):
+        """As map(), of items that are tuples of arguments."""
+        return map_items(self, as_task(function, options), (items,), options, unpack=True)
+
     def run(self, function, *arguments, **keywords):
         """Runs a Task, or a function with its arguments, and returns its result. Blocks."""
         return run_task(self, *split_task(function, arguments, keywords))
@@ -465,6 +422,20 @@ class Options:
     def submit(self, function, *arguments, **keywords):
         return submit_task(self._executor, self._make(function, arguments, keywords),
                            self._cancellable)
+
+    def _make_for_map(self, function, options):
+        if isinstance(function, Task):
+            raise TypeError("a Task has its options already")
+        if self._cancellable is not None or self._cancels:
+            raise TypeError("a batch is cancelled by its cancel()")
+        return apply_options(as_task(function, options), self._options)
+
+    def map(self, function, *iterables, **options):
+        return map_items(self._executor, self._make_for_map(function, options), iterables, options)
+
+    def starmap(self, function, items, **options):
+        return map_items(self._executor, self._make_for_map(function, options), (items,), options,
+                         unpack=True)
 
     def run(self, function, *arguments, **keywords):
         return run_task(self._executor, self._make(function, arguments, keywords),

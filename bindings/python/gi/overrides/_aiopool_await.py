@@ -11,10 +11,11 @@ The queue belongs to the thread and not to the loop: loops come and go with asyn
 one of them left unfinished is cleared away while the next one runs.
 """
 
+import functools
 import sys
 import threading
 import weakref
-from asyncio import CancelledError, get_running_loop
+from asyncio import CancelledError, _get_running_loop, get_running_loop
 
 from gi.repository import Aiopool, Gio, GLib
 
@@ -110,11 +111,37 @@ def get_bridge(loop):
     return bridge
 
 
-def await_call(start, finish, *arguments, cancellable=None, abandon=None):
+def call_in_loop(function, *arguments):
+    """Calls something that tells more later, to the loop if there is one that runs."""
+    loop = _get_running_loop()
+    if loop is None:
+        return function(*arguments)
+    return get_bridge(loop).call(function, *arguments)
+
+
+def look_after(bridge, loop, waiter, seconds):
+    """The loop does not see when a source of our context is due, so it looks itself."""
+    def look():
+        if not waiter.done():
+            bridge.on_readable()
+            look_after(bridge, loop, waiter, 0.005)
+
+    if not waiter.done():
+        loop.call_later(seconds + 0.001, look)
+
+
+def give_up(bridge, cancellable, waiter):
+    """What is on the way already comes now, for the next who waits to find it."""
+    if waiter.cancelled():
+        cancellable.cancel()
+        bridge.on_readable()
+
+
+def await_call(start, finish, *arguments, cancellable=None, abandon=None, timeout=-1):
     """Starts an asynchronous method and returns a future of asyncio.
 
     When that is cancelled, so is the call, unless it was given a cancellable, which is not ours. What
-    comes of it all the same is given to abandon()."""
+    comes of it all the same is given to abandon(). The call ends after a timeout by itself."""
     loop = get_running_loop()
     bridge = get_bridge(loop)
     waiter = loop.create_future()
@@ -127,8 +154,17 @@ def await_call(start, finish, *arguments, cancellable=None, abandon=None):
 
     if cancellable is None:
         cancellable = Gio.Cancellable()
-        waiter.add_done_callback(lambda waiter: waiter.cancelled() and cancellable.cancel())
+        waiter.add_done_callback(functools.partial(give_up, bridge, cancellable))
     bridge.call(start, *arguments, cancellable, on_finished)
+    if timeout >= 0:
+        look_after(bridge, loop, waiter, timeout)
+    return waiter
+
+
+def await_nothing(value):
+    """A future of asyncio that has ended."""
+    waiter = get_running_loop().create_future()
+    waiter.set_result(value)
     return waiter
 
 
