@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "aiopool-py-parent-private.h"
+
+#include <unistd.h>
+
+/* A future of the library, for Python: aiopool._parent.Handle, from which the package derives its
+ * futures. Nothing is known twice: what has become of the task is asked of the library when
+ * somebody wants to know. */
+
+#define SLICE 0.05 /* seconds that the main thread waits before it looks for signals */
+
+PyTypeObject *aiopool_py_handle_type;
+
+static AiopoolPyHandle *
+handle_of (PyObject *object)
+{
+  return (AiopoolPyHandle *) object;
+}
+
+/* NULL with an exception set. */
+static AiopoolFuture *
+future_of (PyObject *object)
+{
+  if (handle_of (object)->future == NULL)
+    PyErr_SetString (PyExc_RuntimeError, "this was made without a task");
+  return handle_of (object)->future;
+}
+
+/* (transfer full) for @future. */
+PyObject *
+aiopool_py_handle_new (PyTypeObject  *type,
+                       AiopoolFuture *future)
+{
+  allocfunc alloc = (allocfunc) PyType_GetSlot (type, Py_tp_alloc);
+  PyObject *object = alloc (type, 0);
+
+  if (object != NULL)
+    handle_of (object)->future = future;
+  else
+    g_object_unref (future);
+  return object;
+}
+
+static void
+handle_dealloc (PyObject *object)
+{
+  PyTypeObject *type = Py_TYPE (object);
+  AiopoolPyHandle *self = handle_of (object);
+
+  if (!aiopool_py_is_copy)
+    g_clear_object (&self->future);
+  Py_CLEAR (self->news);
+  ((freefunc) PyType_GetSlot (type, Py_tp_free)) (object);
+  Py_DECREF (type);
+}
+
+/* --- waiting --------------------------------------------------------------------------------- */
+
+static gboolean
+wait_unlocked (AiopoolFuture *future,
+               double         timeout)
+{
+  gboolean has_ended;
+
+  Py_BEGIN_ALLOW_THREADS
+  has_ended = aiopool_future_wait (future, timeout);
+  Py_END_ALLOW_THREADS
+  return has_ended;
+}
+
+/* In the main thread signals are to be handled meanwhile. -1 with an exception set. */
+static int
+wait_with_signals (AiopoolFuture *future,
+                   double         timeout)
+{
+  gint64 start = g_get_monotonic_time ();
+
+  for (;;)
+    {
+      double passed = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
+      double left = timeout < 0 ? SLICE : timeout - passed;
+
+      if (wait_unlocked (future, CLAMP (left, 0, SLICE)))
+        return TRUE;
+      if (PyErr_CheckSignals () != 0)
+        return -1;
+      if (timeout >= 0 && left <= SLICE)
+        return FALSE;
+    }
+}
+
+/* timeout: seconds; None or below 0 for ever. -1 with an exception set. */
+static int
+wait_for (PyObject *object,
+          PyObject *number)
+{
+  AiopoolFuture *future = future_of (object);
+  double timeout = number == NULL || number == Py_None ? -1 : PyFloat_AsDouble (number);
+
+  if (future == NULL || PyErr_Occurred () != NULL)
+    return -1;
+  if (aiopool_future_is_done (future))
+    return TRUE;
+  if (number != NULL && number != Py_None && timeout <= 0)
+    return FALSE;
+  if (gettid () == getpid ())
+    return wait_with_signals (future, timeout);
+  return wait_unlocked (future, timeout);
+}
+
+static PyObject *
+handle_wait (PyObject         *object,
+             PyObject * const *arguments,
+             Py_ssize_t        n)
+{
+  int has_ended = wait_for (object, n > 0 ? arguments[0] : NULL);
+
+  return has_ended >= 0 ? PyBool_FromLong (has_ended) : NULL;
+}
+
+/* --- what came of it ------------------------------------------------------------------------- */
+
+/* A result that is no payload, as of a shutdown, is None. */
+static PyObject *
+load_result (AiopoolFuture *future)
+{
+  AiopoolFormat format = AIOPOOL_FORMAT_GVARIANT;
+  GBytes *bytes = aiopool_future_get_payload (future, &format, NULL);
+  PyObject *value;
+
+  if (bytes == NULL || format == AIOPOOL_FORMAT_GVARIANT)
+    value = Py_NewRef (Py_None);
+  else if (format == AIOPOOL_FORMAT_PICKLE)
+    value = aiopool_py_load (bytes);
+  else
+    value = aiopool_py_view (bytes);
+  g_clear_pointer (&bytes, g_bytes_unref);
+  return value;
+}
+
+static PyObject *
+raise_failure (PyObject *object)
+{
+  PyObject *exception = PyObject_CallFunctionObjArgs (aiopool_py_hooks.failure, object, NULL);
+
+  if (exception != NULL)
+    PyErr_SetObject ((PyObject *) Py_TYPE (exception), exception);
+  Py_XDECREF (exception);
+  return NULL;
+}
+
+static PyObject *
+handle_load (PyObject *object,
+             PyObject *unused)
+{
+  AiopoolFuture *future = future_of (object);
+
+  if (future == NULL)
+    return NULL;
+  if (aiopool_future_get_state (future) == AIOPOOL_FUTURE_DONE)
+    return load_result (future);
+  if (aiopool_future_is_done (future))
+    return raise_failure (object);
+  PyErr_SetString (PyExc_RuntimeError, "the task has not ended yet");
+  return NULL;
+}
+
+static PyObject *
+handle_payload (PyObject *object,
+                PyObject *unused)
+{
+  AiopoolFuture *future = future_of (object);
+  GBytes *bytes = future != NULL ? aiopool_future_get_payload (future, NULL, NULL) : NULL;
+  PyObject *view;
+
+  if (future == NULL)
+    return NULL;
+  if (bytes == NULL)
+    return Py_NewRef (Py_None);
+  view = aiopool_py_view (bytes);
+  g_bytes_unref (bytes);
+  return view;
+}
+
+static PyObject *
+get_error (PyObject *object,
+           void     *closure)
+{
+  AiopoolFuture *future = future_of (object);
+  const GError *error = future != NULL ? aiopool_future_get_error (future) : NULL;
+
+  if (future == NULL)
+    return NULL;
+  if (error == NULL)
+    return Py_NewRef (Py_None);
+  return Py_BuildValue ("sis", g_quark_to_string (error->domain), error->code, error->message);
+}
+
+static PyObject *
+get_error_payload (PyObject *object,
+                   void     *closure)
+{
+  AiopoolFuture *future = future_of (object);
+  AiopoolErrorInfo *info = future != NULL ? aiopool_future_get_error_info (future) : NULL;
+  GBytes *bytes = info != NULL ? aiopool_error_info_get_payload (info, NULL) : NULL;
+
+  if (future == NULL)
+    return NULL;
+  return bytes != NULL ? aiopool_py_view (bytes) : Py_NewRef (Py_None);
+}
+
+static PyObject *
+get_error_info (PyObject *object,
+                void     *closure)
+{
+  AiopoolFuture *future = future_of (object);
+  AiopoolErrorInfo *info = future != NULL ? aiopool_future_get_error_info (future) : NULL;
+
+  if (future == NULL)
+    return NULL;
+  if (info == NULL)
+    return Py_NewRef (Py_None);
+  return Py_BuildValue ("szz", aiopool_error_info_get_type_name (info),
+                        aiopool_error_info_get_message (info),
+                        aiopool_error_info_get_traceback (info));
+}
+
+static PyObject *
+get_standard_error (PyObject *object,
+                    void     *closure)
+{
+  AiopoolFuture *future = future_of (object);
+
+  return future != NULL ? Py_BuildValue ("z", aiopool_future_get_standard_error (future)) : NULL;
+}
+
+/* --- where it is ----------------------------------------------------------------------------- */
+
+static PyObject *
+get_state (PyObject *object,
+           void     *closure)
+{
+  AiopoolFuture *future = future_of (object);
+
+  return future != NULL ? PyLong_FromLong ((long) aiopool_future_get_state (future)) : NULL;
+}
+
+static PyObject *
+get_has_ended (PyObject *object,
+               void     *closure)
+{
+  AiopoolFuture *future = handle_of (object)->future;
+
+  return PyBool_FromLong (future != NULL && aiopool_future_is_done (future));
+}
+
+static PyObject *
+get_seconds (PyObject *object,
+             void     *closure)
+{
+  double (*get) (AiopoolFuture *) = (double (*) (AiopoolFuture *)) closure;
+  AiopoolFuture *future = future_of (object);
+
+  return future != NULL ? PyFloat_FromDouble (get (future)) : NULL;
+}
+
+static PyObject *
+get_worker_pid (PyObject *object,
+                void     *closure)
+{
+  AiopoolFuture *future = future_of (object);
+
+  return future != NULL ? PyLong_FromLong (aiopool_future_get_worker_pid (future)) : NULL;
+}
+
+static PyObject *
+get_message (PyObject *object,
+             void     *closure)
+{
+  AiopoolFuture *future = future_of (object);
+  char *text = future != NULL ? aiopool_future_dup_message (future) : NULL;
+  PyObject *result = future != NULL ? Py_BuildValue ("z", text) : NULL;
+
+  g_free (text);
+  return result;
+}
+
+static PyObject *
+get_function (PyObject *object,
+              void     *closure)
+{
+  AiopoolFuture *future = future_of (object);
+  AiopoolTask *task = future != NULL ? aiopool_future_get_task (future) : NULL;
+
+  if (future == NULL)
+    return NULL;
+  return Py_BuildValue ("z", task != NULL ? aiopool_task_get_function (task) : NULL);
+}
+
+static PyObject *
+handle_cancel_task (PyObject *object,
+                    PyObject *number)
+{
+  AiopoolFuture *future = future_of (object);
+  long mode = PyLong_AsLong (number);
+
+  if (future == NULL || (mode == -1 && PyErr_Occurred () != NULL))
+    return NULL;
+  return PyBool_FromLong (aiopool_future_cancel (future, (AiopoolCancelMode) mode));
+}
+
+static PyObject *
+handle_take_news (PyObject *object,
+                  PyObject *unused)
+{
+  AiopoolPyHandle *self = handle_of (object);
+  PyObject *news = self->news;
+
+  self->news = NULL;
+  self->is_told = FALSE;
+  return news != NULL ? news : PyList_New (0);
+}
+
+/* --- the type -------------------------------------------------------------------------------- */
+
+static PyMethodDef handle_methods[] = {
+  { "wait", (PyCFunction) (void (*) (void)) handle_wait, METH_FASTCALL,
+    "wait(timeout=None): blocks until the task has ended; whether it has." },
+  { "load", handle_load, METH_NOARGS,
+    "Returns the result of a task that has ended, or raises what it failed with." },
+  { "payload", handle_payload, METH_NOARGS, "The bytes of the result, or None." },
+  { "cancel_task", handle_cancel_task, METH_O,
+    "cancel_task(mode): CANCEL_PENDING, _COOPERATIVE or _FORCE; whether that could be." },
+  { "take_news", handle_take_news, METH_NOARGS,
+    "A list of what came since, in order: (NEWS_EMITTED, memoryview), (NEWS_PROGRESS, fraction)." },
+  { NULL, NULL, 0, NULL },
+};
+
+#define SECONDS(name, doc) \
+  { #name, get_seconds, NULL, doc, (void *) aiopool_future_get_##name }
+
+static PyGetSetDef handle_getset[] = {
+  { "state", get_state, NULL, "One of the STATE_ numbers.", NULL },
+  { "has_ended", get_has_ended, NULL, "Whether the task has ended, in whatever way.", NULL },
+  { "error", get_error, NULL, "(domain, code, message), or None.", NULL },
+  { "error_payload", get_error_payload, NULL, "The pickled exception, or None.", NULL },
+  { "error_info", get_error_info, NULL, "(type name, message, traceback), or None.", NULL },
+  { "standard_error", get_standard_error, NULL, "The last lines of a worker that died.", NULL },
+  { "worker_pid", get_worker_pid, NULL, "The process that has or had the task; or 0.", NULL },
+  { "message", get_message, NULL, "What the task says that it does, or None.", NULL },
+  { "function", get_function, NULL, "The name of the task's function.", NULL },
+  SECONDS (queue_time, "Seconds between submit and start; as far as they have passed."),
+  SECONDS (run_time, "Seconds that the task ran; as far as they have passed."),
+  SECONDS (submitted_at, "On the monotonic clock."),
+  SECONDS (started_at, "On the monotonic clock."),
+  SECONDS (finished_at, "On the monotonic clock."),
+  SECONDS (progress, "From 0 to 1."),
+  { NULL, NULL, NULL, NULL, NULL },
+};
+
+static PyType_Slot slots[] = {
+  { Py_tp_dealloc, handle_dealloc },
+  { Py_tp_methods, handle_methods },
+  { Py_tp_getset, handle_getset },
+  { Py_tp_doc, (char *) "What will come of a task." },
+  { 0, NULL },
+};
+
+static PyType_Spec spec = {
+  .name = "aiopool._parent.Handle",
+  .basicsize = sizeof (AiopoolPyHandle),
+  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+  .slots = slots,
+};
+
+gboolean
+aiopool_py_handle_init (PyObject *module)
+{
+  aiopool_py_handle_type = (PyTypeObject *) PyType_FromSpec (&spec);
+  return aiopool_py_handle_type != NULL &&
+         PyModule_AddObjectRef (module, "Handle", (PyObject *) aiopool_py_handle_type) == 0;
+}

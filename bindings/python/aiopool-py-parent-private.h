@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "aiopool-py-private.h"
+
+/* What the parent's side asks of Python; set once, by aiopool._core. */
+typedef struct
+{
+  PyObject *name;    /* (owned): name (function) -> a text, or None if it is to be pickled */
+  PyObject *pack;    /* (owned): pack (function or None, args, kwargs) -> pieces */
+  PyObject *unpack;  /* (owned): unpack (view) -> the value */
+  PyObject *failure; /* (owned): failure (handle) -> an exception */
+  PyObject *error;   /* (owned): error (domain, code, message) -> an exception */
+} AiopoolPyHooks;
+
+extern AiopoolPyHooks aiopool_py_hooks;
+extern gboolean aiopool_py_is_copy; /* this is the child of a fork: nothing here is ours */
+
+extern PyTypeObject *aiopool_py_handle_type; /* (owned) */
+extern PyTypeObject *aiopool_py_queue_type;  /* (owned) */
+
+/* A future, for Python. */
+typedef struct
+{
+  PyObject_HEAD
+  AiopoolFuture *future; /* (owned) (nullable): NULL before it was submitted */
+  PyObject      *news;   /* (owned) (nullable): list of what the task has emitted, not yet taken */
+  gboolean       is_told; /* the queue knows that there is news */
+} AiopoolPyHandle;
+
+/* handle */
+PyObject      *aiopool_py_handle_new   (PyTypeObject  *type,
+                                        AiopoolFuture *future);
+gboolean       aiopool_py_handle_init  (PyObject      *module);
+
+/* calls: pickled, and their results */
+AiopoolTask   *aiopool_py_call_task    (PyObject      *names,
+                                        PyObject      *function,
+                                        PyObject      *arguments,
+                                        PyObject      *keywords);
+GBytes        *aiopool_py_join         (PyObject      *pieces);
+PyObject      *aiopool_py_load         (GBytes        *bytes);
+
+/* queue */
+AiopoolFuture *aiopool_py_queue_submit (PyObject      *queue,
+                                        AiopoolPool   *pool,
+                                        AiopoolTask   *task,
+                                        guint         *id,
+                                        GError       **error);
+gboolean       aiopool_py_queue_keep   (PyObject      *queue,
+                                        guint          id,
+                                        PyObject      *handle);
+gboolean       aiopool_py_queue_init   (PyObject      *module);
+
+/* pool */
+gboolean       aiopool_py_pool_init    (PyObject      *module);
+PyObject      *aiopool_py_pool_leaving (PyObject      *module,
+                                        PyObject      *unused);
+
+/* settings: of GObjects, by name */
+gboolean       aiopool_py_set          (GObject       *object,
+                                        const char    *name,
+                                        PyObject      *value);
+gboolean       aiopool_py_set_all      (GObject       *object,
+                                        PyObject      *dictionary);
+gboolean       aiopool_py_to_value     (GObjectClass  *klass,
+                                        const char    *name,
+                                        PyObject      *object,
+                                        GValue        *value);
+PyObject      *aiopool_py_get          (GObject       *object,
+                                        const char    *name);
+GUnixFDList   *aiopool_py_fds          (PyObject      *sequence);
+PyObject      *aiopool_py_raise        (GError        *error);

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "aiopool-py-parent-private.h"
+
+/* A pool, for Python: aiopool._parent.Pool. */
+
+typedef struct
+{
+  PyObject_HEAD
+  AiopoolPool *pool;  /* (owned) */
+  PyObject    *names; /* (owned): dict from functions to their names */
+} Pool;
+
+static PyTypeObject *pool_type; /* (owned) */
+
+static Pool *
+pool_of (PyObject *object)
+{
+  return (Pool *) object;
+}
+
+/* A pool to which nobody can submit any more still does what it has to do. It waits here for that,
+ * for to be dropped earlier would abandon its tasks. */
+typedef struct
+{
+  AiopoolPool   *pool;    /* (owned) */
+  AiopoolFuture *drained; /* (owned) */
+} Leaving;
+
+static GSList *leaving; /* (owned) */
+
+/* Drops those that have ended. */
+static void
+drop_drained (void)
+{
+  GSList **link = &leaving;
+
+  while (*link != NULL)
+    {
+      Leaving *item = (*link)->data;
+
+      if (aiopool_future_is_done (item->drained))
+        {
+          *link = g_slist_delete_link (*link, *link);
+          g_object_unref (item->drained);
+          g_object_unref (item->pool);
+          g_free (item);
+        }
+      else
+        link = &(*link)->next;
+    }
+}
+
+/* (transfer full) for @pool. */
+static void
+let_go (AiopoolPool *pool)
+{
+  AiopoolExecutorClass *klass = AIOPOOL_EXECUTOR_GET_CLASS (pool);
+  Leaving *item = g_new (Leaving, 1);
+
+  item->pool = pool;
+  item->drained = klass->begin_shutdown (AIOPOOL_EXECUTOR (pool), AIOPOOL_SHUTDOWN_DRAIN);
+  leaving = g_slist_prepend (leaving, item);
+  drop_drained ();
+}
+
+/* Handles of the ends that are still to come. */
+PyObject *
+aiopool_py_pool_leaving (PyObject *module,
+                         PyObject *unused)
+{
+  PyObject *list = PyList_New (0);
+
+  if (aiopool_py_is_copy)
+    return list;
+  drop_drained ();
+  for (GSList *link = leaving; list != NULL && link != NULL; link = link->next)
+    {
+      AiopoolFuture *drained = ((Leaving *) link->data)->drained;
+      PyObject *handle = aiopool_py_handle_new (aiopool_py_handle_type, g_object_ref (drained));
+
+      if (handle == NULL || PyList_Append (list, handle) != 0)
+        Py_CLEAR (list);
+      Py_XDECREF (handle);
+    }
+  return list;
+}
+
+static void
+pool_dealloc (PyObject *object)
+{
+  PyTypeObject *type = Py_TYPE (object);
+  Pool *self = pool_of (object);
+
+  if (self->pool != NULL && !aiopool_py_is_copy)
+    let_go (self->pool);
+  Py_CLEAR (self->names);
+  ((freefunc) PyType_GetSlot (type, Py_tp_free)) (object);
+  Py_DECREF (type);
+}
+
+/* --- making ---------------------------------------------------------------------------------- */
+
+/* FALSE with an exception set. */
+static gboolean
+set_environment (AiopoolLauncher *launcher,
+                 PyObject        *environment)
+{
+  PyObject *key, *value;
+  Py_ssize_t position = 0;
+
+  while (PyDict_Next (environment, &position, &key, &value))
+    {
+      const char *variable = PyUnicode_AsUTF8AndSize (key, NULL);
+      const char *text = variable != NULL ? PyUnicode_AsUTF8AndSize (value, NULL) : NULL;
+
+      if (text == NULL)
+        return FALSE;
+      aiopool_launcher_setenv (launcher, variable, text);
+    }
+  return TRUE;
+}
+
+static char **
+to_strv (PyObject *list)
+{
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+
+  for (Py_ssize_t i = 0; i < PyList_Size (list); i++)
+    {
+      const char *word = PyUnicode_AsUTF8AndSize (PyList_GetItem (list, i), NULL);
+
+      if (word == NULL)
+        return NULL;
+      g_strv_builder_add (builder, word);
+    }
+  return g_strv_builder_end (builder);
+}
+
+/* (argv, environment, properties): NULL with an exception set. */
+static AiopoolLauncher *
+make_launcher (PyObject *tuple)
+{
+  PyObject *words, *environment, *properties;
+  g_autoptr (AiopoolLauncher) launcher = NULL;
+  g_auto (GStrv) argv = NULL;
+
+  if (!PyArg_ParseTuple (tuple, "O!O!O!:launcher", &PyList_Type, &words, &PyDict_Type, &environment,
+                         &PyDict_Type, &properties))
+    return NULL;
+  argv = to_strv (words);
+  if (argv == NULL)
+    return NULL;
+  launcher = aiopool_launcher_new_for_argv ((const char * const *) argv);
+  if (!set_environment (launcher, environment) ||
+      !aiopool_py_set_all (G_OBJECT (launcher), properties))
+    return NULL;
+  return g_steal_pointer (&launcher);
+}
+
+static AiopoolTask *
+make_task (const char *name,
+           PyObject   *pieces)
+{
+  GBytes *bytes = aiopool_py_join (pieces);
+  AiopoolTask *task;
+
+  if (bytes == NULL)
+    return NULL;
+  task = aiopool_task_new_for_payload (name, bytes, AIOPOOL_FORMAT_PICKLE);
+  g_bytes_unref (bytes);
+  return task;
+}
+
+/* What options there are beside the properties of a task. FALSE with an exception set. */
+static gboolean
+set_options (AiopoolTask *task,
+             PyObject    *options)
+{
+  PyObject *key, *value;
+  Py_ssize_t position = 0;
+
+  while (PyDict_Next (options, &position, &key, &value))
+    {
+      const char *name = PyUnicode_AsUTF8AndSize (key, NULL);
+
+      if (name == NULL)
+        return FALSE;
+      if (value == Py_None)
+        continue;
+      if (g_str_equal (name, "fds"))
+        {
+          g_autoptr (GUnixFDList) fds = aiopool_py_fds (value);
+
+          if (fds == NULL)
+            return FALSE;
+          aiopool_task_set_fds (task, fds);
+        }
+      else if (!aiopool_py_set (G_OBJECT (task), name, value))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* (name, pieces, options): NULL with an exception set. */
+static AiopoolTask *
+make_task_of_tuple (PyObject *tuple)
+{
+  const char *name;
+  PyObject *pieces, *options;
+  AiopoolTask *task;
+
+  if (!PyArg_ParseTuple (tuple, "sO!O!:task", &name, &PyList_Type, &pieces, &PyDict_Type, &options))
+    return NULL;
+  task = make_task (name, pieces);
+  if (task != NULL && !set_options (task, options))
+    g_clear_object (&task);
+  return task;
+}
+
+/* Of those properties that are objects. FALSE with an exception set. */
+static gboolean
+to_object (const char *name,
+           PyObject   *object,
+           GValue     *value)
+{
+  gpointer made;
+
+  if (!PyTuple_Check (object))
+    {
+      PyErr_Format (PyExc_TypeError, "the setting '%s' is a tuple", name);
+      return FALSE;
+    }
+  if (g_str_equal (name, "launcher"))
+    made = make_launcher (object);
+  else
+    made = make_task_of_tuple (object);
+  if (made == NULL)
+    return FALSE;
+  g_value_init (value, G_OBJECT_TYPE (made));
+  g_value_take_object (value, made);
+  return TRUE;
+}
+
+static gboolean
+is_object (const char *name)
+{
+  return g_str_equal (name, "launcher") || g_str_equal (name, "initializer") ||
+         g_str_equal (name, "finalizer");
+}
+
+static AiopoolPool *
+make_pool (PyObject *settings)
+{
+  const char *names[32];
+  GValue values[32] = { G_VALUE_INIT };
+  GObjectClass *klass = g_type_class_ref (AIOPOOL_TYPE_POOL);
+  PyObject *key, *object;
+  AiopoolPool *pool = NULL;
+  Py_ssize_t position = 0;
+  gboolean is_good = TRUE;
+  guint n = 0;
+
+  while (is_good && PyDict_Next (settings, &position, &key, &object) && n < G_N_ELEMENTS (names))
+    {
+      if (object == Py_None)
+        continue;
+      names[n] = PyUnicode_AsUTF8AndSize (key, NULL);
+      is_good = names[n] != NULL &&
+                (is_object (names[n]) ? to_object (names[n], object, &values[n])
+                                      : aiopool_py_to_value (klass, names[n], object, &values[n]));
+      n += is_good ? 1 : 0;
+    }
+  if (is_good)
+    pool = AIOPOOL_POOL (g_object_new_with_properties (AIOPOOL_TYPE_POOL, n, names, values));
+  for (guint i = 0; i < n; i++)
+    g_value_unset (&values[i]);
+  g_type_class_unref (klass);
+  return pool;
+}
+
+/* Pool(settings): a dict with the names of the pool's properties; launcher is a tuple (argv,
+ * environment, properties), initializer and finalizer are tuples (name, pieces, options). */
+static PyObject *
+pool_new (PyTypeObject *type,
+          PyObject     *arguments,
+          PyObject     *keywords)
+{
+  allocfunc alloc = (allocfunc) PyType_GetSlot (type, Py_tp_alloc);
+  PyObject *settings;
+  PyObject *object;
+
+  if (!PyArg_ParseTuple (arguments, "O!:Pool", &PyDict_Type, &settings))
+    return NULL;
+  if (!aiopool_py_is_copy)
+    drop_drained ();
+  object = alloc (type, 0);
+  if (object == NULL)
+    return NULL;
+  pool_of (object)->pool = make_pool (settings);
+  pool_of (object)->names = PyDict_New ();
+  if (pool_of (object)->pool == NULL || pool_of (object)->names == NULL)
+    Py_CLEAR (object);
+  return object;
+}
+
+/* --- submitting ------------------------------------------------------------------------------ */
+
+static PyObject *
+refuse_copy (void)
+{
+  return aiopool_py_raise (g_error_new_literal (AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FORKED,
+                                                "This process is a copy, made by fork(), of the "
+                                                "one that has the pool"));
+}
+
+/* Takes @task. */
+static PyObject *
+submit (Pool         *self,
+        PyTypeObject *type,
+        AiopoolTask  *task,
+        PyObject     *queue)
+{
+  GError *error = NULL;
+  AiopoolFuture *future;
+  PyObject *handle;
+  guint id = 0;
+
+  if (queue != Py_None)
+    future = aiopool_py_queue_submit (queue, self->pool, task, &id, &error);
+  else
+    future = aiopool_executor_submit (AIOPOOL_EXECUTOR (self->pool), task, NULL, &error);
+  g_object_unref (task);
+  if (future == NULL)
+    return aiopool_py_raise (error);
+  handle = aiopool_py_handle_new (type, future);
+  if (handle != NULL && queue != Py_None)
+    aiopool_py_queue_keep (queue, id, handle);
+  return handle;
+}
+
+/* FALSE with an exception set. */
+static gboolean
+check_types (PyObject *type,
+             PyObject *queue)
+{
+  if (!PyType_Check (type) ||
+      !PyType_IsSubtype ((PyTypeObject *) type, aiopool_py_handle_type))
+    PyErr_SetString (PyExc_TypeError, "the type of the future is not derived from Handle");
+  else if (queue != Py_None && !PyObject_TypeCheck (queue, aiopool_py_queue_type))
+    PyErr_SetString (PyExc_TypeError, "this is no Queue");
+  else if (aiopool_py_is_copy)
+    refuse_copy ();
+  else
+    return TRUE;
+  return FALSE;
+}
+
+/* call(type, function, args, kwargs, options=None, queue=None) */
+static PyObject *
+pool_call (PyObject         *object,
+           PyObject * const *arguments,
+           Py_ssize_t        n)
+{
+  PyObject *options = n > 4 ? arguments[4] : Py_None;
+  PyObject *queue = n > 5 ? arguments[5] : Py_None;
+  AiopoolTask *task;
+
+  if (n < 4 || !PyTuple_Check (arguments[2]) || !PyDict_Check (arguments[3]))
+    {
+      PyErr_SetString (PyExc_TypeError, "call(type, function, args, kwargs, options, queue)");
+      return NULL;
+    }
+  if (!check_types (arguments[0], queue))
+    return NULL;
+  task = aiopool_py_call_task (pool_of (object)->names, arguments[1], arguments[2], arguments[3]);
+  if (task != NULL && options != Py_None && !set_options (task, options))
+    g_clear_object (&task);
+  if (task == NULL)
+    return NULL;
+  return submit (pool_of (object), (PyTypeObject *) arguments[0], task, queue);
+}
+
+/* submit(type, name, pieces, options=None, queue=None) */
+static PyObject *
+pool_submit (PyObject *object,
+             PyObject *arguments)
+{
+  PyObject *type, *pieces;
+  PyObject *options = Py_None;
+  PyObject *queue = Py_None;
+  const char *name;
+  AiopoolTask *task;
+
+  if (!PyArg_ParseTuple (arguments, "OsO!|OO:submit", &type, &name, &PyList_Type, &pieces, &options,
+                         &queue) || !check_types (type, queue))
+    return NULL;
+  task = make_task (name, pieces);
+  if (task != NULL && options != Py_None && !set_options (task, options))
+    g_clear_object (&task);
+  return task != NULL ? submit (pool_of (object), (PyTypeObject *) type, task, queue) : NULL;
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+/* @future: (transfer full) (nullable). */
+static PyObject *
+handle_for (AiopoolFuture *future)
+{
+  if (future != NULL)
+    return aiopool_py_handle_new (aiopool_py_handle_type, future);
+  PyErr_SetString (PyExc_RuntimeError, "the pool cannot do this");
+  return NULL;
+}
+
+static PyObject *
+pool_begin_shutdown (PyObject *object,
+                     PyObject *number)
+{
+  AiopoolExecutor *executor = AIOPOOL_EXECUTOR (pool_of (object)->pool);
+  long flags = PyLong_AsLong (number);
+  AiopoolFuture *future;
+
+  if (flags == -1 && PyErr_Occurred () != NULL)
+    return NULL;
+  if (aiopool_py_is_copy)
+    return refuse_copy ();
+  Py_BEGIN_ALLOW_THREADS
+  future = AIOPOOL_EXECUTOR_GET_CLASS (executor)->begin_shutdown (executor,
+                                                                  (AiopoolShutdownFlags) flags);
+  Py_END_ALLOW_THREADS
+  return handle_for (future);
+}
+
+static PyObject *
+pool_begin_join (PyObject *object,
+                 PyObject *unused)
+{
+  AiopoolExecutor *executor = AIOPOOL_EXECUTOR (pool_of (object)->pool);
+
+  if (aiopool_py_is_copy)
+    return refuse_copy ();
+  return handle_for (AIOPOOL_EXECUTOR_GET_CLASS (executor)->begin_join (executor));
+}
+
+static PyObject *
+pool_begin_test (PyObject *object,
+                 PyObject *unused)
+{
+  AiopoolExecutor *executor = AIOPOOL_EXECUTOR (pool_of (object)->pool);
+
+  if (aiopool_py_is_copy)
+    return refuse_copy ();
+  return handle_for (AIOPOOL_EXECUTOR_GET_CLASS (executor)->begin_test (executor));
+}
+
+static PyObject *
+pool_check (PyObject *object,
+            PyObject *unused)
+{
+  GError *error = NULL;
+
+  if (!aiopool_executor_check (AIOPOOL_EXECUTOR (pool_of (object)->pool), &error))
+    return aiopool_py_raise (error);
+  return Py_NewRef (Py_None);
+}
+
+static PyObject *
+pool_spawn_workers (PyObject *object,
+                    PyObject *number)
+{
+  unsigned long n = PyLong_AsUnsignedLong (number);
+  GError *error = NULL;
+  guint n_spawned;
+
+  if (PyErr_Occurred () != NULL)
+    return NULL;
+  n_spawned = aiopool_pool_spawn_workers (pool_of (object)->pool, (guint) MIN (n, G_MAXUINT),
+                                          &error);
+  return error == NULL ? PyLong_FromUnsignedLong (n_spawned) : aiopool_py_raise (error);
+}
+
+static PyObject *
+pool_get (PyObject *object,
+          PyObject *key)
+{
+  const char *name = PyUnicode_AsUTF8AndSize (key, NULL);
+
+  return name != NULL ? aiopool_py_get (G_OBJECT (pool_of (object)->pool), name) : NULL;
+}
+
+static PyObject *
+pool_set (PyObject *object,
+          PyObject *arguments)
+{
+  const char *name;
+  PyObject *value;
+
+  if (!PyArg_ParseTuple (arguments, "sO:set", &name, &value) ||
+      !aiopool_py_set (G_OBJECT (pool_of (object)->pool), name, value))
+    return NULL;
+  return Py_NewRef (Py_None);
+}
+
+static PyObject *
+get_count (PyObject *object,
+           void     *closure)
+{
+  AiopoolPool *pool = pool_of (object)->pool;
+
+  switch (GPOINTER_TO_INT (closure))
+    {
+    case 0:
+      return PyLong_FromUnsignedLong (aiopool_executor_get_n_pending (AIOPOOL_EXECUTOR (pool)));
+    case 1:
+      return PyLong_FromUnsignedLong (aiopool_executor_get_n_running (AIOPOOL_EXECUTOR (pool)));
+    case 2:
+      return PyLong_FromUnsignedLong (aiopool_pool_get_n_workers (pool));
+    case 3:
+      return PyLong_FromUnsignedLong (aiopool_pool_get_n_idle (pool));
+    default:
+      return PyLong_FromUnsignedLong (aiopool_pool_get_n_busy (pool));
+    }
+}
+
+static PyMethodDef pool_methods[] = {
+  { "call", (PyCFunction) (void (*) (void)) pool_call, METH_FASTCALL,
+    "call(type, function, args, kwargs, options=None, queue=None): submits a call; a handle." },
+  { "submit", pool_submit, METH_VARARGS,
+    "submit(type, name, pieces, options=None, queue=None): submits a payload; a handle." },
+  { "begin_shutdown", pool_begin_shutdown, METH_O, "begin_shutdown(flags): a handle of its end." },
+  { "begin_join", pool_begin_join, METH_NOARGS, "A handle of when no task and worker is left." },
+  { "begin_test", pool_begin_test, METH_NOARGS, "A handle of what trying it out came to." },
+  { "check", pool_check, METH_NOARGS, "Raises what is wrong with the pool." },
+  { "spawn_workers", pool_spawn_workers, METH_O, "spawn_workers(n): how many were started." },
+  { "get", pool_get, METH_O, "get(property)" },
+  { "set", pool_set, METH_VARARGS, "set(property, value)" },
+  { NULL, NULL, 0, NULL },
+};
+
+static PyGetSetDef pool_getset[] = {
+  { "n_pending", get_count, NULL, "Tasks that wait.", GINT_TO_POINTER (0) },
+  { "n_running", get_count, NULL, "Tasks that run.", GINT_TO_POINTER (1) },
+  { "n_workers", get_count, NULL, "Workers that there are.", GINT_TO_POINTER (2) },
+  { "n_idle", get_count, NULL, "Workers without a task.", GINT_TO_POINTER (3) },
+  { "n_busy", get_count, NULL, "Workers with a task.", GINT_TO_POINTER (4) },
+  { NULL, NULL, NULL, NULL, NULL },
+};
+
+static PyType_Slot slots[] = {
+  { Py_tp_new, pool_new },
+  { Py_tp_dealloc, pool_dealloc },
+  { Py_tp_methods, pool_methods },
+  { Py_tp_getset, pool_getset },
+  { Py_tp_doc, (char *) "A pool of worker processes." },
+  { 0, NULL },
+};
+
+static PyType_Spec spec = {
+  .name = "aiopool._parent.Pool",
+  .basicsize = sizeof (Pool),
+  .flags = Py_TPFLAGS_DEFAULT,
+  .slots = slots,
+};
+
+gboolean
+aiopool_py_pool_init (PyObject *module)
+{
+  pool_type = (PyTypeObject *) PyType_FromSpec (&spec);
+  return pool_type != NULL &&
+         PyModule_AddObjectRef (module, "Pool", (PyObject *) pool_type) == 0;
+}

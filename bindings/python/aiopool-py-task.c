@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "aiopool-py-parent-private.h"
+
+#include <string.h>
+
+/* Pickled calls and their results, as the parent makes and reads them. Here is what is small and
+ * frequent; the rest is aiopool._pickling's, which tells the form of both. */
+
+#define PICKLE_START 0x80
+#define MAX_NAMES    1024 /* functions whose names are remembered */
+#define MAX_PLAIN    4096 /* bytes or characters that are pickled without further ado */
+
+static PyObject *loads, *dumps, *protocol, *nothing; /* (owned): once needed */
+
+static gboolean
+import_pickle (void)
+{
+  PyObject *module;
+
+  if (nothing != NULL)
+    return TRUE;
+  module = PyImport_ImportModule ("_pickle");
+  if (module == NULL)
+    return FALSE;
+  loads = PyObject_GetAttrString (module, "loads");
+  dumps = PyObject_GetAttrString (module, "dumps");
+  protocol = PyLong_FromLong (5);
+  Py_DECREF (module);
+  if (loads != NULL && dumps != NULL && protocol != NULL)
+    nothing = PyDict_New ();
+  return nothing != NULL;
+}
+
+/* The value of a payload. NULL with an exception set. */
+PyObject *
+aiopool_py_load (GBytes *bytes)
+{
+  gsize size;
+  const guint8 *data = g_bytes_get_data (bytes, &size);
+  PyObject *view = aiopool_py_view (bytes);
+  PyObject *value = NULL;
+
+  if (view != NULL && import_pickle ())
+    value = PyObject_CallFunctionObjArgs (size > 0 && data[0] != PICKLE_START
+                                            ? aiopool_py_hooks.unpack : loads, view, NULL);
+  Py_XDECREF (view);
+  return value;
+}
+
+/* --- packing --------------------------------------------------------------------------------- */
+
+static void
+release_all (Py_buffer  *views,
+             Py_ssize_t  n)
+{
+  for (Py_ssize_t i = 0; i < n; i++)
+    PyBuffer_Release (&views[i]);
+  g_free (views);
+}
+
+static gboolean
+view_all (PyObject   *pieces,
+          Py_buffer  *views,
+          Py_ssize_t  n,
+          gsize      *size)
+{
+  *size = 0;
+  for (Py_ssize_t i = 0; i < n; i++)
+    {
+      if (PyObject_GetBuffer (PyList_GetItem (pieces, i), &views[i], PyBUF_SIMPLE) != 0)
+        return FALSE;
+      *size += (gsize) views[i].len;
+    }
+  return TRUE;
+}
+
+static GBytes *
+copy_all (const Py_buffer *views,
+          Py_ssize_t       n,
+          gsize            size)
+{
+  guint8 *data = g_try_malloc (MAX (size, 1));
+  guint8 *out = data;
+
+  for (Py_ssize_t i = 0; data != NULL && i < n; i++)
+    {
+      memcpy (out, views[i].buf, (gsize) views[i].len);
+      out += views[i].len;
+    }
+  return data != NULL ? g_bytes_new_take (data, size) : NULL;
+}
+
+/* The pieces of a list, one after the other. NULL with an exception set. */
+GBytes *
+aiopool_py_join (PyObject *pieces)
+{
+  Py_ssize_t n = PyList_Size (pieces);
+  Py_buffer *views;
+  GBytes *bytes = NULL;
+  gsize size;
+
+  if (n < 0)
+    return NULL;
+  views = g_new0 (Py_buffer, (gsize) n + 1);
+  if (view_all (pieces, views, n, &size))
+    {
+      Py_BEGIN_ALLOW_THREADS
+      bytes = copy_all (views, n, size);
+      Py_END_ALLOW_THREADS
+      if (bytes == NULL)
+        PyErr_NoMemory ();
+    }
+  release_all (views, n);
+  return bytes;
+}
+
+static gboolean
+is_plain (PyObject *value)
+{
+  return value == Py_None || PyBool_Check (value) || PyLong_CheckExact (value) ||
+         PyFloat_CheckExact (value) ||
+         (PyUnicode_CheckExact (value) && PyUnicode_GetLength (value) < MAX_PLAIN) ||
+         (PyBytes_CheckExact (value) && PyBytes_Size (value) < MAX_PLAIN);
+}
+
+static gboolean
+is_all_plain (PyObject *arguments,
+              PyObject *keywords)
+{
+  Py_ssize_t n = PyTuple_Size (arguments);
+
+  if (keywords != NULL && keywords != Py_None && PyDict_Size (keywords) > 0)
+    return FALSE;
+  for (Py_ssize_t i = 0; i < n; i++)
+    {
+      if (!is_plain (PyTuple_GetItem (arguments, i)))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static GBytes *
+pack_plain (PyObject *arguments)
+{
+  PyObject *pair = PyTuple_Pack (2, arguments, nothing);
+  PyObject *stream = NULL;
+  GBytes *bytes = NULL;
+
+  if (pair != NULL)
+    stream = PyObject_CallFunctionObjArgs (dumps, pair, protocol, NULL);
+  if (stream != NULL)
+    bytes = g_bytes_new (PyBytes_AsString (stream), (gsize) PyBytes_Size (stream));
+  Py_XDECREF (stream);
+  Py_XDECREF (pair);
+  return bytes;
+}
+
+/* @function: None if the task's name says it. */
+static GBytes *
+pack (PyObject *function,
+      PyObject *arguments,
+      PyObject *keywords)
+{
+  PyObject *pieces;
+  GBytes *bytes;
+
+  if (!import_pickle ())
+    return NULL;
+  if (function == Py_None && is_all_plain (arguments, keywords))
+    return pack_plain (arguments);
+  pieces = PyObject_CallFunctionObjArgs (aiopool_py_hooks.pack, function, arguments,
+                                         keywords != NULL ? keywords : nothing, NULL);
+  bytes = pieces != NULL ? aiopool_py_join (pieces) : NULL;
+  Py_XDECREF (pieces);
+  return bytes;
+}
+
+/* --- names ----------------------------------------------------------------------------------- */
+
+/* What cannot be hashed has no name. NULL with an exception set. */
+static PyObject *
+find_name (PyObject *names,
+           PyObject *function)
+{
+  PyObject *name = PyDict_GetItemWithError (names, function);
+
+  if (name != NULL)
+    return Py_NewRef (name);
+  if (PyErr_Occurred () != NULL)
+    {
+      PyErr_Clear ();
+      return Py_NewRef (Py_None);
+    }
+  name = PyObject_CallFunctionObjArgs (aiopool_py_hooks.name, function, NULL);
+  if (name == NULL || name == Py_None)
+    return name;
+  if (PyDict_Size (names) >= MAX_NAMES)
+    PyDict_Clear (names);
+  if (PyDict_SetItem (names, function, name) != 0)
+    Py_CLEAR (name);
+  return name;
+}
+
+/* For people and logs, of what has no name by which it could be found. */
+static char *
+describe (PyObject *function)
+{
+  PyObject *name = PyObject_GetAttrString (function, "__qualname__");
+  const char *text;
+  char *copy;
+
+  if (name == NULL)
+    {
+      PyErr_Clear ();
+      name = PyType_GetQualName (Py_TYPE (function));
+    }
+  text = name != NULL && PyUnicode_Check (name) ? PyUnicode_AsUTF8AndSize (name, NULL) : NULL;
+  PyErr_Clear ();
+  copy = g_strndup (text != NULL && text[0] != '\0' ? text : "function", 1000);
+  Py_XDECREF (name);
+  return copy;
+}
+
+/* @names: (dict) what the names of functions are. NULL with an exception set. */
+AiopoolTask *
+aiopool_py_call_task (PyObject *names,
+                      PyObject *function,
+                      PyObject *arguments,
+                      PyObject *keywords)
+{
+  PyObject *name = find_name (names, function);
+  g_autofree char *description = NULL;
+  const char *text = NULL;
+  AiopoolTask *task = NULL;
+  GBytes *bytes;
+
+  if (name == NULL)
+    return NULL;
+  bytes = pack (name == Py_None ? function : Py_None, arguments, keywords);
+  if (bytes != NULL && name != Py_None)
+    text = PyUnicode_AsUTF8AndSize (name, NULL);
+  else if (bytes != NULL)
+    text = description = describe (function);
+  if (text != NULL)
+    task = aiopool_task_new_for_payload (text, bytes, AIOPOOL_FORMAT_PICKLE);
+  g_clear_pointer (&bytes, g_bytes_unref);
+  Py_DECREF (name);
+  return task;
+}

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What all executors of the package stand on: pools and futures without PyGObject.
+
+The extension `aiopool._parent` does what costs; here are its errors, the thread that hears of ends,
+and the end of the program. A pool in these terms:
+
+    core = make_pool(max_workers=2, idle_timeout=5)         any property of Aiopool.Pool, by its name
+    handle = core.call(Handle, function, args, kwargs)      pickled and submitted in one go
+    handle.wait(timeout)                                    blocks without the interpreter's lock
+    handle.load()                                           the result, or raises the error
+
+`make_pool(**settings)` returns a `_parent.Pool`. Beside properties, settings are `initializer` and
+`finalizer`, each a tuple (function, args, kwargs), and `launcher`, a dict of properties of
+Aiopool.Launcher (max_memory, nice, sandbox ...). What is None is as by default.
+
+**`Pool`** (of `_parent`; any thread may call):
+
+    call(type, function, args, kwargs, options=None, queue=None)
+                        submits a call and returns an instance of `type`, a class derived from
+                        Handle; __init__ is not called, so what it has besides are class attributes
+                        or set by the caller. `options`: a dict of properties of Aiopool.Task
+                        (timeout, queue_timeout, priority, retries, tag) and `fds`, descriptors.
+                        Raises what cannot be pickled, and what the pool says (see Errors).
+    submit(type, name, pieces, options=None, queue=None)
+                        the same for a payload of `_pickling`, for the function called `name`
+    begin_shutdown(flags), begin_join(), begin_test()
+                        return a Handle of their end
+    n_pending, n_running, n_workers, n_idle, n_busy, spawn_workers(n), check()
+    get(property), set(property, value)
+
+A pool that nobody has any more does what it was given, and then goes.
+
+**`Handle`** is a future of the library: `wait(timeout=None)` -> bool, `load()`, `has_ended`, `state`
+(`STATE_PENDING` ... `STATE_CANCELLED`), `cancel_task(mode)` -> bool (`CANCEL_PENDING`,
+`CANCEL_COOPERATIVE`, `CANCEL_FORCE`), `error` (domain, code, message), `error_payload`, `error_info`,
+`standard_error`, `queue_time`, `run_time`, `submitted_at`, `started_at`, `finished_at`, `worker_pid`,
+`progress`, `message`, `function`. Waiting needs nobody else: the thread that waits reads what the
+worker sends. In the main thread signals are handled meanwhile.
+
+**`Queue`** tells which of many handles have ended. It has a descriptor (`fileno()`) for an event loop,
+or is waited for by a thread (`wait(timeout)`, `wake()`); then `take()` returns two lists: of handles
+that have ended, and of handles with news. `add(handle)` has it told of one. Only a handle that is made
+with a queue, `core.call(..., queue=queue)`, has news: what its task emits, and its progress, which
+`handle.take_news()` returns as pairs (`NEWS_EMITTED`, memoryview) or (`NEWS_PROGRESS`, fraction); such a
+handle is added already. `_pickling.unpack` makes the value of a memoryview. The queue keeps what it
+shall tell of.
+
+**`collector()`** is the queue of a thread of this module, which calls `handle.on_ended()` of each handle
+that was added to it and has ended, and `handle.on_news()`. Nothing of Python ever runs on a thread of
+the library.
+
+**Errors.** `load()` raises the exception of the task, with the traceback of the worker as its cause; if
+it has none, or for what the pool does, one of the classes below, all of them `AiopoolError`.
+`make_failure(handle)` gives it without raising, `make_error(domain, code, message)` one alone.
+
+**The end of the program.** Tasks are waited for, as concurrent.futures does. `at_exit(function)` has a
+function called before that. In a child by fork() all that belongs to the parent is left alone.
+"""
+
+import os
+import sys
+import threading
+
+from aiopool import _parent, _pickling, _spawn
+from aiopool._parent import (  # noqa: F401
+    CANCEL_COOPERATIVE, CANCEL_FORCE, CANCEL_PENDING, DEATH_BREAK, DEATH_ISOLATE, NEWS_EMITTED,
+    NEWS_PROGRESS, POOL_ERROR, SHUTDOWN_CANCEL_PENDING, SHUTDOWN_DRAIN, SHUTDOWN_TERMINATE,
+    STATE_CANCELLED, STATE_DONE, STATE_FAILED, STATE_PENDING, STATE_RUNNING, TASK_ERROR, Handle,
+    Queue)
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+class AiopoolError(Exception):
+    """What the library has to say. `domain` and `code` are those of the GError."""
+
+    domain = None
+    code = None
+
+
+class TaskError(AiopoolError):
+    """A task has failed without an exception of its own."""
+
+
+class WorkerCrashedError(TaskError):
+    """The worker died while it had the task."""
+
+
+class TaskTimeoutError(TaskError, TimeoutError):
+    """The task ran, or waited, longer than it may."""
+
+
+class UnknownFunctionError(TaskError, LookupError):
+    """The worker does not find the function."""
+
+
+class PoolError(AiopoolError):
+    """The pool cannot do what it should."""
+
+
+class PoolClosedError(PoolError):
+    """The pool was shut down."""
+
+
+class BrokenPoolError(PoolError):
+    """The pool is of no use any more."""
+
+
+class PoolFullError(PoolError):
+    """There are as many tasks pending as may be."""
+
+
+ERRORS = {
+    (TASK_ERROR, _parent.TASK_CRASHED): WorkerCrashedError,
+    (TASK_ERROR, _parent.TASK_MAY_HAVE_RUN): WorkerCrashedError,
+    (TASK_ERROR, _parent.TASK_TIMED_OUT): TaskTimeoutError,
+    (TASK_ERROR, _parent.TASK_QUEUE_TIMED_OUT): TaskTimeoutError,
+    (TASK_ERROR, _parent.TASK_UNKNOWN_FUNCTION): UnknownFunctionError,
+    (POOL_ERROR, _parent.POOL_CLOSED): PoolClosedError,
+    (POOL_ERROR, _parent.POOL_FULL): PoolFullError,
+    (POOL_ERROR, _parent.POOL_BROKEN): BrokenPoolError,
+    (POOL_ERROR, _parent.POOL_START_FAILED): BrokenPoolError,
+    (POOL_ERROR, _parent.POOL_START_TIMED_OUT): BrokenPoolError,
+    (POOL_ERROR, _parent.POOL_INITIALIZER): BrokenPoolError,
+    (POOL_ERROR, _parent.POOL_FINALIZER): BrokenPoolError,
+    (POOL_ERROR, _parent.POOL_NOT_A_WORKER): BrokenPoolError,
+}
+FAMILIES = {TASK_ERROR: TaskError, POOL_ERROR: PoolError}
+IO_ERROR, IO_CANCELLED = "g-io-error-quark", 19
+
+
+def make_error(domain, code, message):
+    if (domain, code) == (IO_ERROR, IO_CANCELLED):
+        from concurrent.futures import CancelledError
+
+        return CancelledError(message)
+    error = ERRORS.get((domain, code), FAMILIES.get(domain, AiopoolError))(message)
+    error.domain, error.code = domain, code
+    return error
+
+
+class RemoteTraceback(Exception):
+    """The traceback of a worker, as the cause of the exception that came from there."""
+
+    def __init__(self, text):
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self):
+        return self.text
+
+
+def make_failure(handle):
+    """The exception of a task that has failed."""
+    payload = handle.error_payload
+    if payload is not None:
+        exception, text = _pickling.load_exception(payload)
+        cause = exception
+        seen = set()
+        while cause.__cause__ is not None and id(cause) not in seen:
+            seen.add(id(cause))
+            cause = cause.__cause__
+        if cause is exception:
+            exception.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
+        exception.__aiopool_traceback__ = text
+        return exception
+    error = make_error(*handle.error)
+    info = handle.error_info
+    if info is not None and info[2]:
+        error.__cause__ = RemoteTraceback(f'\n"""\n{info[2]}"""')
+    return error
+
+
+# --- functions ------------------------------------------------------------------------------------
+
+
+def name_of(function):
+    """`module:name` of what the worker can find by that name; None of what is to be pickled."""
+    module_name = getattr(function, "__module__", None)
+    name = getattr(function, "__qualname__", None)
+    if not isinstance(module_name, str) or not isinstance(name, str) or "<" in name:
+        return None
+    if getattr(function, "__self__", None) is not None and not is_module(function.__self__):
+        return None  # a bound method
+    if module_name == "__main__" and not _spawn.describe_main():
+        return None
+    found = sys.modules.get(module_name)
+    for attribute in name.split("."):
+        found = getattr(found, attribute, None)
+    return f"{module_name}:{name}" if found is function else None
+
+
+def is_module(value):
+    return isinstance(value, type(sys))
+
+
+def pack_call(function, args, kwargs):
+    return _pickling.pack_call(function, args, kwargs)
+
+
+_parent.set_hooks(name_of, pack_call, _pickling.unpack, make_failure, make_error)
+
+
+# --- pools ----------------------------------------------------------------------------------------
+
+
+def make_pool(initializer=None, finalizer=None, launcher=None, **settings):
+    if initializer is not None:
+        settings["initializer"] = make_task(*initializer)
+    if finalizer is not None:
+        settings["finalizer"] = make_task(*finalizer)
+    environment = {_spawn.SETUP_VARIABLE: _spawn.encode_setup(_spawn.get_setup())}
+    settings["launcher"] = (_spawn.get_argv(), environment, launcher or {})
+    exit_hook()
+    return _parent.Pool(settings)
+
+
+def make_task(function, args=(), kwargs=None, options=None):
+    name = name_of(function)
+    pieces = pack_call(None if name else function, tuple(args), kwargs or {})
+    return name or getattr(function, "__qualname__", "function"), pieces, options or {}
+
+
+# --- the thread that hears of ends ----------------------------------------------------------------
+
+
+class Collector(threading.Thread):
+    """Not a daemon to be cut off in the middle: the end of the program stops it."""
+
+    def __init__(self):
+        super().__init__(name="aiopool-collector", daemon=True)
+        self.queue = Queue()
+        self.is_stopping = False
+
+    def run(self):
+        while not self.is_stopping:
+            self.queue.wait()
+            self.deliver()
+
+    def deliver(self):
+        ended, news = self.queue.take()
+        for handle in news:
+            call_safely(handle.on_news)
+        for handle in ended:
+            call_safely(handle.on_ended)
+
+    def stop(self):
+        self.is_stopping = True
+        self.queue.wake()
+        self.join()
+
+
+def call_safely(function):
+    try:
+        function()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+
+
+_lock = threading.Lock()
+_collector = None
+_exit_functions = []
+_has_exit_hook = False
+
+
+def collector():
+    global _collector
+    if _collector is None:
+        with _lock:
+            if _collector is None:
+                thread = Collector()
+                thread.start()
+                _collector = thread
+    return _collector.queue
+
+
+def is_collector():
+    """Whether this thread is the one that calls `on_ended`."""
+    return threading.current_thread() is _collector
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+def exit_hook():
+    global _has_exit_hook
+    with _lock:
+        if _has_exit_hook:
+            return
+        _has_exit_hook = True
+    try:
+        threading._register_atexit(end)
+    except (AttributeError, RuntimeError):
+        import atexit
+
+        atexit.register(end)
+
+
+def at_exit(function):
+    _exit_functions.append(function)
+
+
+def end():
+    for function in _exit_functions:
+        call_safely(function)
+    for handle in _parent.leaving():
+        handle.wait()
+    if _collector is not None:
+        _collector.stop()
+
+
+def forget():
+    global _collector, _lock
+    _parent.forget()
+    _collector = None
+    _exit_functions.clear()
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=forget)
