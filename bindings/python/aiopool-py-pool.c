@@ -404,31 +404,32 @@ pool_submit (PyObject *object,
 
 /* @future: (transfer full) (nullable). */
 static PyObject *
-handle_for (AiopoolFuture *future)
+handle_for (AiopoolFuture *future,
+            PyTypeObject  *type)
 {
   if (future != NULL)
-    return aiopool_py_handle_new (aiopool_py_handle_type, future);
+    return aiopool_py_handle_new (type, future);
   PyErr_SetString (PyExc_RuntimeError, "the pool cannot do this");
   return NULL;
 }
 
 static PyObject *
 pool_begin_shutdown (PyObject *object,
-                     PyObject *number)
+                     PyObject *arguments)
 {
   AiopoolExecutor *executor = AIOPOOL_EXECUTOR (pool_of (object)->pool);
-  long flags = PyLong_AsLong (number);
+  PyObject *type = (PyObject *) aiopool_py_handle_type;
   AiopoolFuture *future;
+  int flags;
 
-  if (flags == -1 && PyErr_Occurred () != NULL)
+  if (!PyArg_ParseTuple (arguments, "i|O:begin_shutdown", &flags, &type) ||
+      !check_types (type, Py_None))
     return NULL;
-  if (aiopool_py_is_copy)
-    return refuse_copy ();
   Py_BEGIN_ALLOW_THREADS
   future = AIOPOOL_EXECUTOR_GET_CLASS (executor)->begin_shutdown (executor,
                                                                   (AiopoolShutdownFlags) flags);
   Py_END_ALLOW_THREADS
-  return handle_for (future);
+  return handle_for (future, (PyTypeObject *) type);
 }
 
 static PyObject *
@@ -439,7 +440,8 @@ pool_begin_join (PyObject *object,
 
   if (aiopool_py_is_copy)
     return refuse_copy ();
-  return handle_for (AIOPOOL_EXECUTOR_GET_CLASS (executor)->begin_join (executor));
+  return handle_for (AIOPOOL_EXECUTOR_GET_CLASS (executor)->begin_join (executor),
+                     aiopool_py_handle_type);
 }
 
 static PyObject *
@@ -450,7 +452,8 @@ pool_begin_test (PyObject *object,
 
   if (aiopool_py_is_copy)
     return refuse_copy ();
-  return handle_for (AIOPOOL_EXECUTOR_GET_CLASS (executor)->begin_test (executor));
+  return handle_for (AIOPOOL_EXECUTOR_GET_CLASS (executor)->begin_test (executor),
+                     aiopool_py_handle_type);
 }
 
 static PyObject *
@@ -527,7 +530,8 @@ static PyMethodDef pool_methods[] = {
     "call(type, function, args, kwargs, options=None, queue=None): submits a call; a handle." },
   { "submit", pool_submit, METH_VARARGS,
     "submit(type, name, pieces, options=None, queue=None): submits a payload; a handle." },
-  { "begin_shutdown", pool_begin_shutdown, METH_O, "begin_shutdown(flags): a handle of its end." },
+  { "begin_shutdown", pool_begin_shutdown, METH_VARARGS,
+    "begin_shutdown(flags, type=Handle): a handle of its end." },
   { "begin_join", pool_begin_join, METH_NOARGS, "A handle of when no task and worker is left." },
   { "begin_test", pool_begin_test, METH_NOARGS, "A handle of what trying it out came to." },
   { "check", pool_check, METH_NOARGS, "Raises what is wrong with the pool." },

@@ -7,10 +7,9 @@
 PyObject *
 aiopool_py_raise (GError *error)
 {
-  PyObject *exception;
-
-  exception = PyObject_CallFunction (aiopool_py_hooks.error, "sis", g_quark_to_string (error->domain),
-                                     error->code, error->message);
+  const char *domain = g_quark_to_string (error->domain);
+  PyObject *exception = PyObject_CallFunction (aiopool_py_hooks.error, "sis", domain, error->code,
+                                               error->message);
   g_error_free (error);
   if (exception != NULL)
     PyErr_SetObject ((PyObject *) Py_TYPE (exception), exception);

@@ -8,6 +8,7 @@ What it offers is looked up in its submodules when it is first used (PEP 562).
 _PLACES = {
     "CurrentTask": "_native",
     "TaskCancelled": "_native",
+    "ProcessPoolExecutor": "_executor",
     "RemoteError": "_pickling",
     "current_task": "_worker",
     "is_worker": "_native",

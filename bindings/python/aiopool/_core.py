@@ -150,20 +150,23 @@ class RemoteTraceback(Exception):
         return self.text
 
 
+def link_traceback(exception, text):
+    """The text is the cause of the last exception in a row of causes."""
+    last = exception
+    seen = set()
+    while last.__cause__ is not None and id(last) not in seen:
+        seen.add(id(last))
+        last = last.__cause__
+    if last.__cause__ is None:
+        last.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
+    return exception
+
+
 def make_failure(handle):
     """The exception of a task that has failed."""
     payload = handle.error_payload
     if payload is not None:
-        exception, text = _pickling.load_exception(payload)
-        cause = exception
-        seen = set()
-        while cause.__cause__ is not None and id(cause) not in seen:
-            seen.add(id(cause))
-            cause = cause.__cause__
-        if cause is exception:
-            exception.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
-        exception.__aiopool_traceback__ = text
-        return exception
+        return link_traceback(*_pickling.load_exception(payload))
     error = make_error(*handle.error)
     info = handle.error_info
     if info is not None and info[2]:
@@ -272,6 +275,10 @@ def collector():
                 thread.start()
                 _collector = thread
     return _collector.queue
+
+
+def is_collecting():
+    return _collector is not None
 
 
 def is_collector():

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What workers are asked to do besides calling a function, and how a parent asks for it."""
+
+import sys
+
+# --- chunks ---------------------------------------------------------------------------------------
+
+
+class Outcomes:
+    """What came of the items of a chunk of which some have failed. `failures`: from the index to the
+    dump of the exception; results are None there."""
+
+    def __init__(self, results, failures):
+        self.results = results
+        self.failures = failures
+
+    def __len__(self):
+        return len(self.results)
+
+    def load_failure(self, index):
+        from aiopool import _core, _pickling
+
+        return _core.link_traceback(*_pickling.load_exception(self.failures[index]))
+
+    def each(self):
+        for index, result in enumerate(self.results):
+            if index in self.failures:
+                raise self.load_failure(index)
+            yield result
+
+
+def call_each(function, items):
+    """Calls a function with each of a list of items; a list of the results, or Outcomes."""
+    return run_all(map(function, items), len(items))
+
+
+def call_each_star(function, items):
+    from itertools import starmap
+
+    return run_all(starmap(function, items), len(items))
+
+
+def run_all(calls, number):
+    """An error is that of its item: those after it are called nevertheless."""
+    results = []
+    failures = {}
+    while len(results) < number:
+        try:
+            results.extend(calls)
+            if len(results) < number:
+                raise RuntimeError("the function raised StopIteration")
+        except BaseException as exception:
+            failures[len(results)] = dump_failure(exception)
+            results.append(None)
+    return Outcomes(results, failures) if failures else results
+
+
+def dump_failure(exception):
+    from aiopool import _pickling, _worker_errors
+
+    exception.__traceback__ = exception.__traceback__ and exception.__traceback__.tb_next
+    data = _pickling.dump_exception(_worker_errors.Chain(exception))
+    exception.__traceback__ = None
+    return data
+
+
+# --- the start of a worker ------------------------------------------------------------------------
+
+
+class InheritedFd:
+    """A descriptor that came with the initializer, as multiprocessing wants it."""
+
+    def __init__(self, index):
+        self.index = index
+
+    def detach(self):
+        import os
+
+        from aiopool import current_task
+
+        return os.dup(current_task().fds[self.index])
+
+
+class Spawning:
+    """In the place of a process that multiprocessing starts: takes the descriptors to hand over."""
+
+    DupFd = InheritedFd
+
+    def __init__(self):
+        self.fds = []
+
+    def duplicate_for_child(self, fd):
+        self.fds.append(fd)
+        return len(self.fds) - 1
+
+
+def make_initializer(function, args, context):
+    """What make_pool() takes, or None. `context`: of multiprocessing, or None."""
+    if function is None:
+        return None
+    if "multiprocessing" not in sys.modules:
+        return function, args, {}
+    return pack_initializer(function, args)
+
+
+def pack_initializer(function, args):
+    from io import BytesIO
+    from multiprocessing import resource_tracker
+    from multiprocessing.context import get_spawning_popen, set_spawning_popen
+    from multiprocessing.process import current_process
+
+    spawning = Spawning()
+    state = {"authkey": bytes(current_process().authkey),
+             "tracker": spawning.duplicate_for_child(resource_tracker.getfd())}
+    before = get_spawning_popen()
+    set_spawning_popen(spawning)
+    try:
+        file = BytesIO()
+        make_pickler()(file, 5).dump((function, tuple(args)))
+    finally:
+        set_spawning_popen(before)
+    return initialize, (state, file.getvalue()), {}, {"fds": spawning.fds}
+
+
+def make_pickler():
+    from multiprocessing.reduction import ForkingPickler
+    from multiprocessing.synchronize import SemLock
+
+    class Pickler(ForkingPickler):
+        def reducer_override(self, value):
+            if isinstance(value, SemLock) and value._semlock.name is None:
+                raise ValueError(
+                    f"the {type(value).__name__} belongs to the context 'fork' of multiprocessing, "
+                    f"which workers cannot share: make it with get_context('spawn')")
+            return NotImplemented
+
+    return Pickler
+
+
+def initialize(state, data):
+    """In the worker."""
+    import os
+    from multiprocessing import process, resource_tracker
+    from pickle import loads
+
+    from aiopool import current_task
+
+    tracker = os.dup(current_task().fds[state["tracker"]])
+    resource_tracker._resource_tracker._fd = tracker
+    process.current_process().authkey = state["authkey"]
+    function, args = loads(data)
+    function(*args)
