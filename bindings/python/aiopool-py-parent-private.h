@@ -7,7 +7,7 @@
 typedef struct
 {
   PyObject *name;    /* (owned): name (function) -> a text, or None if it is to be pickled */
-  PyObject *pack;    /* (owned): pack (function or None, args, kwargs) -> pieces */
+  PyObject *pack;    /* (owned): pack (name or None, function, args, kwargs) -> pieces */
   PyObject *unpack;  /* (owned): unpack (view) -> the value */
   PyObject *failure; /* (owned): failure (handle) -> an exception */
   PyObject *error;   /* (owned): error (domain, code, message) -> an exception */

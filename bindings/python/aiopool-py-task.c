@@ -155,9 +155,10 @@ pack_plain (PyObject *arguments)
   return bytes;
 }
 
-/* @function: None if the task's name says it. */
+/* @name: None if the function is to be in the pickle. */
 static GBytes *
-pack (PyObject *function,
+pack (PyObject *name,
+      PyObject *function,
       PyObject *arguments,
       PyObject *keywords)
 {
@@ -166,9 +167,9 @@ pack (PyObject *function,
 
   if (!import_pickle ())
     return NULL;
-  if (function == Py_None && is_all_plain (arguments, keywords))
+  if (name != Py_None && is_all_plain (arguments, keywords))
     return pack_plain (arguments);
-  pieces = PyObject_CallFunctionObjArgs (aiopool_py_hooks.pack, function, arguments,
+  pieces = PyObject_CallFunctionObjArgs (aiopool_py_hooks.pack, name, function, arguments,
                                          keywords != NULL ? keywords : nothing, NULL);
   bytes = pieces != NULL ? aiopool_py_join (pieces) : NULL;
   Py_XDECREF (pieces);
@@ -236,7 +237,7 @@ aiopool_py_call_task (PyObject *names,
 
   if (name == NULL)
     return NULL;
-  bytes = pack (name == Py_None ? function : Py_None, arguments, keywords);
+  bytes = pack (name, function, arguments, keywords);
   if (bytes != NULL && name != Py_None)
     text = PyUnicode_AsUTF8AndSize (name, NULL);
   else if (bytes != NULL)

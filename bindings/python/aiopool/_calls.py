@@ -3,6 +3,80 @@
 
 import sys
 
+# --- functions that cannot be found by a name -----------------------------------------------------
+
+# Functions of the parent and what cloudpickle has made of them; and in the worker the other way.
+MAX_KEPT = 128
+_pickled = None
+_loaded = {}
+
+
+def import_cloudpickle():
+    """The module, or None where it is not installed."""
+    try:
+        import cloudpickle
+    except ImportError:
+        return None
+    return cloudpickle
+
+
+def by_value(function, args, kwargs):
+    """A call, as pack_call() wants it, of a lambda, a closure or a function of an interactive session.
+
+    It is pickled once, and each worker makes it once: it has the values then that it had at first."""
+    global _pickled
+    if _pickled is None:
+        from weakref import WeakKeyDictionary
+
+        _pickled = WeakKeyDictionary()
+    data = _pickled.get(function)
+    if data is None:
+        data = _pickled[function] = dump_function(function)
+    return call_by_value, (data, args, kwargs), {}
+
+
+def dump_function(function):
+    cloudpickle = import_cloudpickle()
+    if cloudpickle is None:
+        from _pickle import PicklingError
+
+        name = function.__qualname__
+        where = ("the program has no file from which workers could run it"
+                 if function.__module__ == "__main__" and "<" not in name
+                 else "it is not at the top of a module")
+        raise PicklingError(f"workers cannot find the function {name!r}, for {where}; "
+                            f"with the module cloudpickle installed it would be sent to them")
+    return cloudpickle.dumps(function, 5)
+
+
+def pack_by_value(function, args, kwargs):
+    """The pieces of a call of which something cannot be pickled but by cloudpickle."""
+    from aiopool import _pickling
+
+    data = import_cloudpickle().dumps((function, args, kwargs), 5)
+    return _pickling.pack_call(call_whole, (data,), {})
+
+
+def call_by_value(data, args, kwargs):
+    """In the worker."""
+    function = _loaded.get(data)
+    if function is None:
+        from _pickle import loads
+
+        if len(_loaded) >= MAX_KEPT:
+            _loaded.clear()
+        function = _loaded[data] = loads(data)
+    return function(*args, **kwargs)
+
+
+def call_whole(data):
+    """In the worker."""
+    from _pickle import loads
+
+    function, args, kwargs = loads(data)
+    return function(*args, **kwargs)
+
+
 # --- chunks ---------------------------------------------------------------------------------------
 
 

@@ -61,7 +61,9 @@ import os
 import sys
 import threading
 
-from aiopool import _parent, _pickling, _spawn
+from _pickle import PicklingError
+
+from aiopool import _calls, _parent, _pickling, _spawn
 from aiopool._parent import (  # noqa: F401
     CANCEL_COOPERATIVE, CANCEL_FORCE, CANCEL_PENDING, DEATH_BREAK, DEATH_ISOLATE, NEWS_EMITTED,
     NEWS_PROGRESS, POOL_ERROR, SHUTDOWN_CANCEL_PENDING, SHUTDOWN_DRAIN, SHUTDOWN_TERMINATE,
@@ -183,7 +185,7 @@ def name_of(function):
     name = getattr(function, "__qualname__", None)
     if not isinstance(module_name, str) or not isinstance(name, str) or "<" in name:
         return None
-    if getattr(function, "__self__", None) is not None and not is_module(function.__self__):
+    if getattr(function, "__self__", None) is not None and not isinstance(function.__self__, type(sys)):
         return None  # a bound method
     if module_name == "__main__" and not _spawn.describe_main():
         return None
@@ -193,12 +195,36 @@ def name_of(function):
     return f"{module_name}:{name}" if found is function else None
 
 
-def is_module(value):
-    return isinstance(value, type(sys))
+def pack_call(name, function, args, kwargs):
+    """The pieces of a call. `name`: of the function, if it has one to be found by."""
+    if name is None and is_local(function):
+        call = _calls.by_value(function, args, kwargs)
+        if _spawn.describe_main() or not names_main(_pickling.pack((args, kwargs))):
+            return _pickling.pack_call(*call)
+        return _calls.pack_by_value(function, args, kwargs)
+    try:
+        pieces = _pickling.pack_call(None if name else function, args, kwargs)
+    except (PicklingError, AttributeError, TypeError):
+        if _calls.import_cloudpickle() is None:
+            raise
+        try:
+            return _calls.pack_by_value(function, args, kwargs)
+        except Exception:
+            pass
+        raise
+    if not _spawn.describe_main() and names_main(pieces) and _calls.import_cloudpickle():
+        return _calls.pack_by_value(function, args, kwargs)
+    return pieces
 
 
-def pack_call(function, args, kwargs):
-    return _pickling.pack_call(function, args, kwargs)
+def names_main(pieces):
+    """Whether something is pickled as being in a main module that workers cannot run."""
+    return any(b"__main__" in bytes(piece) for piece in pieces[:2])
+
+
+def is_local(function):
+    """Whether it is a function that only cloudpickle can pickle."""
+    return type(function) is type(is_local)
 
 
 _parent.set_hooks(name_of, pack_call, _pickling.unpack, make_failure, make_error)
@@ -220,7 +246,7 @@ def make_pool(initializer=None, finalizer=None, launcher=None, **settings):
 
 def make_task(function, args=(), kwargs=None, options=None):
     name = name_of(function)
-    pieces = pack_call(None if name else function, tuple(args), kwargs or {})
+    pieces = pack_call(name, function, tuple(args), kwargs or {})
     return name or getattr(function, "__qualname__", "function"), pieces, options or {}
 
 
