@@ -50,6 +50,9 @@ AiopoolFuture *aiopool_py_queue_submit (PyObject      *queue,
 gboolean       aiopool_py_queue_keep   (PyObject      *queue,
                                         guint          id,
                                         PyObject      *handle);
+GMainContext  *aiopool_py_queue_get_context (PyObject *queue);
+void           aiopool_py_queue_watch_log (PyObject   *queue,
+                                        AiopoolPool   *pool);
 gboolean       aiopool_py_queue_init   (PyObject      *module);
 
 /* pool */

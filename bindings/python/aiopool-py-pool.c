@@ -278,8 +278,27 @@ make_pool (PyObject *settings)
   return pool;
 }
 
-/* Pool(settings): a dict with the names of the pool's properties; launcher is a tuple (argv,
- * environment, properties), initializer and finalizer are tuples (name, pieces, options). */
+/* Its home is that of a queue, if there is one. */
+static AiopoolPool *
+make_pool_at_home (PyObject *settings,
+                   PyObject *queue)
+{
+  GMainContext *home = queue != Py_None ? aiopool_py_queue_get_context (queue) : NULL;
+  AiopoolPool *pool;
+
+  if (home != NULL)
+    g_main_context_push_thread_default (home);
+  pool = make_pool (settings);
+  if (home != NULL)
+    g_main_context_pop_thread_default (home);
+  if (pool != NULL && home != NULL)
+    aiopool_py_queue_watch_log (queue, pool);
+  return pool;
+}
+
+/* Pool(settings, queue=None): a dict with the names of the pool's properties; launcher is a tuple
+ * (argv, environment, properties), initializer and finalizer are tuples (name, pieces, options).
+ * What its workers log with Python is what queue.take_log() returns. */
 static PyObject *
 pool_new (PyTypeObject *type,
           PyObject     *arguments,
@@ -287,16 +306,22 @@ pool_new (PyTypeObject *type,
 {
   allocfunc alloc = (allocfunc) PyType_GetSlot (type, Py_tp_alloc);
   PyObject *settings;
+  PyObject *queue = Py_None;
   PyObject *object;
 
-  if (!PyArg_ParseTuple (arguments, "O!:Pool", &PyDict_Type, &settings))
+  if (!PyArg_ParseTuple (arguments, "O!|O:Pool", &PyDict_Type, &settings, &queue))
     return NULL;
+  if (queue != Py_None && !PyObject_TypeCheck (queue, aiopool_py_queue_type))
+    {
+      PyErr_SetString (PyExc_TypeError, "this is no Queue");
+      return NULL;
+    }
   if (!aiopool_py_is_copy)
     drop_drained ();
   object = alloc (type, 0);
   if (object == NULL)
     return NULL;
-  pool_of (object)->pool = make_pool (settings);
+  pool_of (object)->pool = make_pool_at_home (settings, queue);
   pool_of (object)->names = PyDict_New ();
   if (pool_of (object)->pool == NULL || pool_of (object)->names == NULL)
     Py_CLEAR (object);
@@ -434,26 +459,53 @@ pool_begin_shutdown (PyObject *object,
 
 static PyObject *
 pool_begin_join (PyObject *object,
-                 PyObject *unused)
+                 PyObject *arguments)
 {
   AiopoolExecutor *executor = AIOPOOL_EXECUTOR (pool_of (object)->pool);
+  PyObject *type = (PyObject *) aiopool_py_handle_type;
 
-  if (aiopool_py_is_copy)
-    return refuse_copy ();
+  if (!PyArg_ParseTuple (arguments, "|O:begin_join", &type) || !check_types (type, Py_None))
+    return NULL;
   return handle_for (AIOPOOL_EXECUTOR_GET_CLASS (executor)->begin_join (executor),
-                     aiopool_py_handle_type);
+                     (PyTypeObject *) type);
 }
 
 static PyObject *
 pool_begin_test (PyObject *object,
-                 PyObject *unused)
+                 PyObject *arguments)
 {
   AiopoolExecutor *executor = AIOPOOL_EXECUTOR (pool_of (object)->pool);
+  PyObject *type = (PyObject *) aiopool_py_handle_type;
 
-  if (aiopool_py_is_copy)
-    return refuse_copy ();
+  if (!PyArg_ParseTuple (arguments, "|O:begin_test", &type) || !check_types (type, Py_None))
+    return NULL;
   return handle_for (AIOPOOL_EXECUTOR_GET_CLASS (executor)->begin_test (executor),
-                     aiopool_py_handle_type);
+                     (PyTypeObject *) type);
+}
+
+static PyObject *
+pool_cancelled_tasks (PyObject *object,
+                      PyObject *unused)
+{
+  GListModel *tasks = aiopool_pool_dup_cancelled_tasks (pool_of (object)->pool);
+  PyObject *list = PyList_New (0);
+
+  for (guint i = 0; list != NULL && i < g_list_model_get_n_items (tasks); i++)
+    {
+      AiopoolTask *task = g_list_model_get_item (tasks, i);
+      GBytes *payload = aiopool_task_get_payload (task);
+      PyObject *view = payload != NULL ? aiopool_py_view (payload) : Py_NewRef (Py_None);
+      PyObject *pair = NULL;
+
+      if (view != NULL)
+        pair = Py_BuildValue ("sN", aiopool_task_get_function (task), view);
+      if (pair == NULL || PyList_Append (list, pair) != 0)
+        Py_CLEAR (list);
+      Py_XDECREF (pair);
+      g_object_unref (task);
+    }
+  g_object_unref (tasks);
+  return list;
 }
 
 static PyObject *
@@ -532,8 +584,12 @@ static PyMethodDef pool_methods[] = {
     "submit(type, name, pieces, options=None, queue=None): submits a payload; a handle." },
   { "begin_shutdown", pool_begin_shutdown, METH_VARARGS,
     "begin_shutdown(flags, type=Handle): a handle of its end." },
-  { "begin_join", pool_begin_join, METH_NOARGS, "A handle of when no task and worker is left." },
-  { "begin_test", pool_begin_test, METH_NOARGS, "A handle of what trying it out came to." },
+  { "begin_join", pool_begin_join, METH_VARARGS,
+    "begin_join(type=Handle): a handle of when no task and worker is left." },
+  { "begin_test", pool_begin_test, METH_VARARGS,
+    "begin_test(type=Handle): a handle of what trying it out came to." },
+  { "cancelled_tasks", pool_cancelled_tasks, METH_NOARGS,
+    "A list of (function, payload) of the tasks that never started, as the pool was closed." },
   { "check", pool_check, METH_NOARGS, "Raises what is wrong with the pool." },
   { "spawn_workers", pool_spawn_workers, METH_O, "spawn_workers(n): how many were started." },
   { "get", pool_get, METH_O, "get(property)" },

@@ -18,6 +18,7 @@ typedef struct
   AiopoolCompletionQueue *queue;   /* (owned) */
   GHashTable             *handles; /* (owned): from id to handle (owned) */
   PyObject               *news;    /* (owned): list of handles */
+  PyObject               *log;     /* (owned): list of tuples, of what workers have logged */
 } Queue;
 
 typedef struct
@@ -52,7 +53,8 @@ queue_new (PyTypeObject *type,
   self->queue = aiopool_completion_queue_new ();
   self->handles = g_hash_table_new_full (NULL, NULL, NULL, drop);
   self->news = PyList_New (0);
-  if (self->news == NULL)
+  self->log = PyList_New (0);
+  if (self->news == NULL || self->log == NULL)
     Py_CLEAR (object);
   return object;
 }
@@ -69,6 +71,7 @@ queue_dealloc (PyObject *object)
       g_clear_pointer (&self->handles, g_hash_table_unref);
     }
   Py_CLEAR (self->news);
+  Py_CLEAR (self->log);
   ((freefunc) PyType_GetSlot (type, Py_tp_free)) (object);
   Py_DECREF (type);
 }
@@ -194,6 +197,84 @@ aiopool_py_queue_keep (PyObject *queue,
   return TRUE;
 }
 
+/* --- logs ------------------------------------------------------------------------------------ */
+
+GMainContext *
+aiopool_py_queue_get_context (PyObject *queue)
+{
+  return aiopool_completion_queue_get_context (queue_of (queue)->queue);
+}
+
+/* (logger, message, fields, pid, function): PYTHON_LEVEL is among the fields. */
+static PyObject *
+make_log_tuple (AiopoolLogRecord *record,
+                GVariant         *fields)
+{
+  PyObject *dictionary = PyDict_New ();
+  GVariantIter iter;
+  const char *name, *value;
+
+  if (dictionary == NULL)
+    return NULL;
+  g_variant_iter_init (&iter, fields);
+  while (g_variant_iter_next (&iter, "{&s&s}", &name, &value))
+    {
+      PyObject *text = PyUnicode_FromString (value);
+
+      if (text == NULL || PyDict_SetItemString (dictionary, name, text) != 0)
+        PyErr_Clear ();
+      Py_XDECREF (text);
+    }
+  return Py_BuildValue ("zsNiz", aiopool_log_record_get_domain (record),
+                        aiopool_log_record_get_message (record), dictionary,
+                        aiopool_log_record_get_worker_pid (record),
+                        aiopool_log_record_get_function (record));
+}
+
+/* Within take(), with the interpreter's lock. What was not logged with Python goes to GLib's log. */
+static gboolean
+on_logged (AiopoolPool      *pool,
+           AiopoolLogRecord *record,
+           gpointer          user_data)
+{
+  Queue *self = user_data;
+  GVariant *fields = aiopool_log_record_get_fields (record);
+  g_autoptr (GVariant) level = NULL;
+  PyObject *tuple;
+
+  if (fields != NULL)
+    level = g_variant_lookup_value (fields, "PYTHON_LEVEL", G_VARIANT_TYPE_STRING);
+  if (level == NULL)
+    return FALSE;
+  tuple = make_log_tuple (record, fields);
+  if (tuple == NULL || PyList_Append (self->log, tuple) != 0)
+    PyErr_WriteUnraisable ((PyObject *) self);
+  Py_XDECREF (tuple);
+  return TRUE;
+}
+
+/* The queue is kept for ever: there is one for all pools, and a pool ends in any thread. */
+void
+aiopool_py_queue_watch_log (PyObject    *queue,
+                            AiopoolPool *pool)
+{
+  g_signal_connect (pool, "log", G_CALLBACK (on_logged), Py_NewRef (queue));
+}
+
+static PyObject *
+queue_take_log (PyObject *object,
+                PyObject *unused)
+{
+  Queue *self = queue_of (object);
+  PyObject *log = self->log;
+  PyObject *empty = PyList_New (0);
+
+  if (empty == NULL)
+    return NULL;
+  self->log = empty;
+  return log;
+}
+
 /* --- taking ---------------------------------------------------------------------------------- */
 
 static PyObject *
@@ -296,6 +377,9 @@ static PyMethodDef queue_methods[] = {
     "Two lists: the handles whose tasks have ended, in that order; and those with news." },
   { "wait", (PyCFunction) (void (*) (void)) queue_wait, METH_FASTCALL,
     "wait(timeout=None): blocks until there is something to take; whether there is." },
+  { "take_log", queue_take_log, METH_NOARGS,
+    "What workers of pools with this queue have logged: tuples (logger, message, fields, pid, "
+    "function)." },
   { "wake", queue_wake, METH_NOARGS, "Ends a wait." },
   { NULL, NULL, 0, NULL },
 };

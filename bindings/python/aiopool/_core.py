@@ -100,12 +100,20 @@ class PoolError(AiopoolError):
     """The pool cannot do what it should."""
 
 
-class PoolClosedError(PoolError):
+class PoolClosedError(PoolError, RuntimeError):
     """The pool was shut down."""
 
 
 class BrokenPoolError(PoolError):
     """The pool is of no use any more."""
+
+
+class InitializerError(BrokenPoolError):
+    """The initializer has failed in a worker."""
+
+
+class FinalizerError(BrokenPoolError):
+    """The finalizer has failed in a worker."""
 
 
 class PoolFullError(PoolError):
@@ -123,8 +131,8 @@ ERRORS = {
     (POOL_ERROR, _parent.POOL_BROKEN): BrokenPoolError,
     (POOL_ERROR, _parent.POOL_START_FAILED): BrokenPoolError,
     (POOL_ERROR, _parent.POOL_START_TIMED_OUT): BrokenPoolError,
-    (POOL_ERROR, _parent.POOL_INITIALIZER): BrokenPoolError,
-    (POOL_ERROR, _parent.POOL_FINALIZER): BrokenPoolError,
+    (POOL_ERROR, _parent.POOL_INITIALIZER): InitializerError,
+    (POOL_ERROR, _parent.POOL_FINALIZER): FinalizerError,
     (POOL_ERROR, _parent.POOL_NOT_A_WORKER): BrokenPoolError,
 }
 FAMILIES = {TASK_ERROR: TaskError, POOL_ERROR: PoolError}
@@ -233,7 +241,7 @@ _parent.set_hooks(name_of, pack_call, _pickling.unpack, make_failure, make_error
 # --- pools ----------------------------------------------------------------------------------------
 
 
-def make_pool(initializer=None, finalizer=None, launcher=None, **settings):
+def make_pool(initializer=None, finalizer=None, launcher=None, forward_log=False, **settings):
     if initializer is not None:
         settings["initializer"] = make_task(*initializer)
     if finalizer is not None:
@@ -241,7 +249,7 @@ def make_pool(initializer=None, finalizer=None, launcher=None, **settings):
     environment = {_spawn.SETUP_VARIABLE: _spawn.encode_setup(_spawn.get_setup())}
     settings["launcher"] = (_spawn.get_argv(), environment, launcher or {})
     exit_hook()
-    return _parent.Pool(settings)
+    return _parent.Pool(settings, collector() if forward_log else None)
 
 
 def make_task(function, args=(), kwargs=None, options=None):
@@ -268,10 +276,18 @@ class Collector(threading.Thread):
 
     def deliver(self):
         ended, news = self.queue.take()
+        call_safely(self.log)
         for handle in news:
             call_safely(handle.on_news)
         for handle in ended:
             call_safely(handle.on_ended)
+
+    def log(self):
+        records = self.queue.take_log()
+        if records:
+            from aiopool import _log
+
+            _log.handle_all(records)
 
     def stop(self):
         self.is_stopping = True
@@ -301,6 +317,12 @@ def collector():
                 thread.start()
                 _collector = thread
     return _collector.queue
+
+
+def flush_log():
+    """What workers have logged up to now is logged before this returns."""
+    if _collector is not None and not is_collector():
+        _collector.deliver()
 
 
 def is_collecting():
