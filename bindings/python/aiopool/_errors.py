@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the package raises besides what tasks raise."""
+
+from concurrent.futures import CancelledError as BaseCancelledError
+
+from aiopool._core import (  # noqa: F401
+    AiopoolError, BrokenPoolError, FinalizerError, InitializerError, PoolClosedError, PoolError,
+    PoolFullError, RemoteTraceback, TaskError, TaskTimeoutError, UnknownFunctionError,
+    WorkerCrashedError)
+from aiopool._pickling import RemoteError
+
+
+class CancelledError(AiopoolError, BaseCancelledError):
+    """The task was cancelled."""
+
+
+def get_remote_traceback(exception):
+    """The traceback of the worker as text; None if the exception does not come from one."""
+    link = exception
+    seen = set()
+    while link is not None and id(link) not in seen:
+        if isinstance(link, RemoteTraceback):
+            return link.text.removeprefix('\n"""\n').removesuffix('"""')
+        seen.add(id(link))
+        link = link.__cause__
+    return exception.traceback if isinstance(exception, RemoteError) else None
