@@ -231,7 +231,7 @@ make_log_tuple (AiopoolLogRecord *record,
                         aiopool_log_record_get_function (record));
 }
 
-/* Within take(), with the interpreter's lock. What was not logged with Python goes to GLib's log. */
+/* Within take(), with the lock. What was not logged with Python goes to GLib's log. */
 static gboolean
 on_logged (AiopoolPool      *pool,
            AiopoolLogRecord *record,

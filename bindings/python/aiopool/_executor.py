@@ -7,7 +7,7 @@ import threading
 import weakref
 from concurrent.futures import Executor as Base
 
-from aiopool import _calls, _core
+from aiopool import _calls, _core, _inline
 from aiopool._futures import Future as BaseFuture
 
 CHUNKS_PER_WORKER = 4
@@ -72,6 +72,10 @@ class ProcessPoolExecutor(Base):
         self._max_workers = max_workers
         self._lock = threading.Lock()
         self._ending = None  # End, once shut down
+        if _inline.is_wanted():
+            given = None if initializer is None else (initializer, initargs, {})
+            self._core = _inline.InlineCore(given)
+            return
         self._core = _core.make_pool(
             max_workers=max_workers, idle_timeout=-1, on_worker_death=_core.DEATH_BREAK,
             max_tasks_per_worker=max_tasks_per_child,
@@ -80,6 +84,8 @@ class ProcessPoolExecutor(Base):
 
     def submit(self, fn, /, *args, **kwargs):
         try:
+            if isinstance(self._core, _inline.InlineCore):
+                return self._run_inline(fn, args, kwargs)
             return self._core.call(Future, fn, args, kwargs)
         except _core.PoolClosedError:
             raise RuntimeError("cannot schedule new futures after shutdown") from None
@@ -89,6 +95,11 @@ class ProcessPoolExecutor(Base):
             raise
         except Exception as error:  # what cannot be pickled
             return Future.failed(error)
+
+    def _run_inline(self, fn, args, kwargs):
+        future = self._core.make_future(fn, None)
+        future.run(fn, args, kwargs)
+        return Future.ended(future._result, future._error)
 
     submit.__doc__ = Base.submit.__doc__
 
@@ -111,6 +122,9 @@ class ProcessPoolExecutor(Base):
         return flatten(chunks)
 
     def shutdown(self, wait=True, *, cancel_futures=False):
+        if isinstance(self._core, _inline.InlineCore):
+            self._core.begin_shutdown(0)
+            return
         ending = self._begin_end(cancel_futures)
         if wait and ending is not None:
             ending.wait()

@@ -39,8 +39,13 @@ class Future(Handle, Base):
 
     @classmethod
     def failed(cls, exception):
+        return cls.ended(None, exception)
+
+    @classmethod
+    def ended(cls, result, exception):
         self = cls.__new__(cls)
         self._final = FINISHED
+        self._result = result
         self._exception = exception
         self._has_outcome = True
         return self

@@ -14,7 +14,7 @@ import threading
 import weakref
 from functools import partial
 
-from aiopool import _calls, _core, _loops, _pickling
+from aiopool import _calls, _core, _inline, _loops, _pickling
 from aiopool._future import TaskFuture
 from aiopool._results import Results
 from aiopool._stream import Stream
@@ -41,6 +41,10 @@ class Calls:
 
     def _start(self, target, args, kwargs=None, type=TaskFuture, queue=None):
         pool = self._pool
+        if pool._is_inline:
+            future = self._make_inline(target)
+            future.run(target, args, kwargs or {})
+            return future
         home = None
         if queue is None:
             home = _loops.get_running_bridge()
@@ -54,6 +58,12 @@ class Calls:
             future._home = home
         if self._on_progress is not None:
             future._on_progress = self._on_progress
+        return future
+
+    def _make_inline(self, target):
+        future = self._pool._core.make_future(target, self._options)
+        future._pool_ref = self._pool._ref
+        future._on_progress = self._on_progress
         return future
 
     def submit(self, target, /, *args, **kwargs):
@@ -87,6 +97,8 @@ class Calls:
 
     def stream(self, target, /, *args, **kwargs):
         """Returns a Stream of the items of a generator function, or of what a task emits."""
+        if self._pool._is_inline:
+            return _inline.InlineStream(self._make_inline(target), target, args, kwargs)
         return Stream(lambda type, queue: self._start(target, args, kwargs, type, queue))
 
     def _map(self, target, items, is_star, chunk_size, buffer_size, keep_order, timeout):
@@ -168,7 +180,13 @@ class Options(Calls):
 
 
 class Pool(Calls):
-    """What all pools are."""
+    """What all pools are.
+
+    inline: whether pools that are made from now on, and executors, run their tasks in this process, at
+        submit, for debugging; None: as the environment variable AIOPOOL_INLINE says
+    """
+
+    inline = None
 
 
 class ProcessPool(Pool):
@@ -184,6 +202,7 @@ class ProcessPool(Pool):
     max_tasks_per_worker: after so many tasks a worker is replaced; None for never
     mp_context: of multiprocessing, to which locks and queues in `init_args` belong
     coroutines_per_worker: how many coroutine functions run at once in a worker
+    inline: whether tasks run in this process, at submit, for debugging; None: as Pool.inline says
     launcher: a dict of settings of the processes, as `max_memory`, `nice` or `sandbox`
     settings: any other property of Aiopool.Pool
     """
@@ -192,7 +211,7 @@ class ProcessPool(Pool):
                  initializer=None, init_args=None, init_kwargs=None,
                  finalizer=None, final_args=None, final_kwargs=None,
                  max_tasks_per_worker=None, mp_context=None, coroutines_per_worker=1,
-                 launcher=None, **settings):
+                 inline=None, launcher=None, **settings):
         self._is_closed = False
         self._ending = None  # handle of the shutdown
         self._lock = threading.Lock()
@@ -202,16 +221,24 @@ class ProcessPool(Pool):
         self._mp_context = mp_context
         if max_workers is None or max_workers <= 0:
             max_workers = count_processors()
-        self._core = _core.make_pool(
+        self._is_inline = _inline.is_wanted(inline)
+        self._core = (_inline.InlineCore if self._is_inline else _core.make_pool)(
             max_workers=max_workers, name=name or type(self).__name__,
             idle_timeout=-1 if idle_timeout is None else idle_timeout,
-            initializer=make_initializer(*self._initializer, mp_context),
-            finalizer=None if finalizer is None else self._finalizer,
+            initializer=self._make_initializer(), finalizer=None if finalizer is None else self._finalizer,
             max_tasks_per_worker=max_tasks_per_worker, tasks_per_worker=coroutines_per_worker,
             launcher=launcher, forward_log=True, **settings)
         _pools.add(self)
 
-    # `_pool` would be a cycle.
+    def _make_initializer(self):
+        function, args, kwargs = self._initializer
+        if function is None or self._is_inline:
+            return self._initializer if function is not None else None
+        if kwargs:
+            function = partial(function, **kwargs)
+        return _calls.make_initializer(function, args, self._mp_context)
+
+    # To keep it would be a cycle.
     _pool = property(lambda self: self)
 
     def options(self, *, on_progress=None, cancel_on_await_cancel=False, **options):
@@ -452,12 +479,6 @@ async def finish_shutdown(handle, is_first):
     await when_ended(handle)
     _core.flush_log()
     return is_first
-
-
-def make_initializer(function, args, kwargs, context):
-    if function is not None and kwargs:
-        function = partial(function, **kwargs)
-    return _calls.make_initializer(function, args, context)
 
 
 def make_sized(name, number, word):

@@ -45,6 +45,10 @@ def current_task():
         from aiopool import _worker_async
 
         task = _worker_async.current.get()
+    if task is None and "aiopool._inline" in sys.modules:
+        from aiopool import _inline
+
+        task = _inline.current_task()
     return task
 
 
