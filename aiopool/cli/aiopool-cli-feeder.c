@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "aiopool/cli/aiopool-cli-bar-private.h"
+#include "aiopool/cli/aiopool-cli-chunks-private.h"
 #include "aiopool/cli/aiopool-cli-signals-private.h"
 #include "aiopool/cli/aiopool-cli-sink-private.h"
 
@@ -27,17 +28,23 @@
  *         -> halt(), now: what has ended is printed -> stop()
  *         -> stop(): the pool is of no use, or nobody reads the output -> the loop quits
  *
+ * With --chunk, jobs go to workers by chunks and have no futures of their own before they have
+ * ended; everything else is the same.
+ *
  * Tasks have no retries of the library's: those are for crashes only, and here a crash is one
  * failed try like any other. */
 
 #define STOP_GRACE_SECONDS 0.2
 #define MAX_DELAY 1e9
+#define N_HELD_OF_CHUNKS 65536            /* most results that wait for an earlier item then, */
+#define BYTES_OF_CHUNKS (64 * 1024 * 1024) /* and most bytes of items on their way */
 
 typedef struct
 {
   const CliWork    *work;       /* (unowned: the caller's) */
   const CliOptions *options;    /* (unowned: the work's) */
   AiopoolPool      *pool;       /* (owned) */
+  CliChunks        *chunks;     /* (owned) (nullable): with --chunk */
   CliSink           sink;       /* (owned) */
   GMainLoop        *loop;       /* (owned) */
   GQueue            waiting;    /* of CliJob: to be submitted, again or for the first time */
@@ -163,7 +170,10 @@ halt (Feeder *self)
   end_waiting (self);
   if (self->options->halt.when == CLI_HALT_SOON)
     {
-      withdraw_pending (self);
+      if (self->chunks != NULL)
+        cli_chunks_cancel (self->chunks);
+      else
+        withdraw_pending (self);
       return;
     }
 
@@ -225,6 +235,34 @@ take_times (CliEnd        *end,
   end->outcome.started_at = g_get_real_time () / (double) G_TIME_SPAN_SECOND - age;
 }
 
+/* Nothing comes of the job. */
+static void
+withdraw_job (Feeder *self,
+              CliJob *job)
+{
+  cli_sink_drop (&self->sink, job);
+  cli_sink_print_ready (&self->sink);
+  check_log (self);
+}
+
+static void
+end_future (Feeder        *self,
+            CliJob        *job,
+            AiopoolFuture *future)
+{
+  self->n_submitted--;
+  self->is_full = FALSE;
+  if (job->is_withdrawn)
+    {
+      withdraw_job (self, job);
+      return;
+    }
+
+  job->end.result = aiopool_future_get_result (future, &job->end.error);
+  take_times (&job->end, future);
+  end_try (self, job);
+}
+
 static void
 on_future_done (AiopoolFuture *future,
                 gpointer       user_data)
@@ -236,26 +274,95 @@ on_future_done (AiopoolFuture *future,
   if (self->is_stopped)
     return;
 
-  self->n_submitted--;
-  self->is_full = FALSE;
-  if (job->is_withdrawn)
-    {
-      cli_sink_drop (&self->sink, job);
-      cli_sink_print_ready (&self->sink);
-      check_log (self);
-    }
-  else
-    {
-      job->end.result = aiopool_future_get_result (future, &job->end.error);
-      take_times (&job->end, future);
-      end_try (self, job);
-    }
-
+  end_future (self, job, future);
   if (!self->is_stopped)
     feed (self);
 }
 
+/* --- chunks ----------------------------------------------------------------------------------- */
+
+static void
+on_chunks_wanted (gpointer user_data)
+{
+  feed (user_data);
+}
+
+static void
+on_chunk_item_ended (AiopoolFuture *future,
+                     gpointer       pushed,
+                     gpointer       user_data)
+{
+  Feeder *self = user_data;
+  CliJob *job = pushed;
+
+  cli_signals_check ();
+  if (self->is_stopped)
+    return;
+
+  job->is_withdrawn = self->is_halting &&
+                      aiopool_future_get_state (future) == AIOPOOL_FUTURE_CANCELLED &&
+                      aiopool_future_get_started_at (future) <= 0;
+  end_future (self, job, future);
+  if (!self->is_stopped)
+    feed (self);
+}
+
+/* Those that have not ended never began. */
+static void
+withdraw_rest (Feeder *self)
+{
+  GList *link = self->sink.jobs.head;
+
+  while (link != NULL)
+    {
+      CliJob *job = link->data;
+
+      link = link->next;
+      if (!job->is_ended)
+        cli_sink_drop (&self->sink, job);
+    }
+  cli_sink_print_ready (&self->sink);
+  check_log (self);
+}
+
+static void
+on_chunks_over (const GError *error,
+                gpointer      user_data)
+{
+  Feeder *self = user_data;
+
+  cli_signals_check ();
+  if (self->is_stopped)
+    return;
+
+  if (!self->is_halting)
+    {
+      stop_with_error (self, CLI_EXIT_TROUBLE, error);
+      return;
+    }
+
+  withdraw_rest (self);
+  if (!self->is_stopped)
+    feed (self);
+}
+
+static const CliChunksFuncs chunks_funcs = {
+  on_chunks_wanted,
+  on_chunk_item_ended,
+  on_chunks_over,
+};
+
 /* --- feeding ---------------------------------------------------------------------------------- */
+
+static gboolean
+has_room_for_chunks (Feeder *self)
+{
+  guint n_held = self->sink.jobs.length - self->n_submitted;
+
+  return cli_chunks_count_wanted (self->chunks) > 0 &&
+         (self->waiting.length > 0 ||
+          (n_held < N_HELD_OF_CHUNKS && self->sink.n_bytes < BYTES_OF_CHUNKS));
+}
 
 /* Where it matters when something starts, nothing is submitted ahead: to submit is to start. */
 static gboolean
@@ -263,6 +370,9 @@ has_room (Feeder *self)
 {
   guint n_workers = self->options->n_workers;
   guint n_submitted_max = MIN (self->work->n_per_worker * n_workers + 2, 8192);
+
+  if (self->chunks != NULL)
+    return has_room_for_chunks (self);
 
   if (self->options->delay > 0 || self->options->halt.when != CLI_HALT_NEVER)
     n_submitted_max = n_workers;
@@ -326,16 +436,47 @@ keep_job (Feeder       *self,
   return TRUE;
 }
 
+static AiopoolTask *
+make_task (Feeder *self,
+           CliJob *job)
+{
+  GVariant *argument = self->work->make_argument (job->item, self->work->user_data);
+  AiopoolTask *task = NULL;
+
+  task = aiopool_task_new (self->work->function, g_variant_new_tuple (&argument, 1));
+  if (self->options->timeout > 0)
+    aiopool_task_set_timeout (task, self->options->timeout);
+  return task;
+}
+
+/* What has failed may do worse, and takes no other item with it then. */
+static void
+push_job (Feeder *self,
+          CliJob *job)
+{
+  gboolean is_alone = job->end.n_tries > 0;
+
+  cli_end_clear (&job->end);
+  job->end.n_tries++;
+  self->n_submitted++;
+  if (is_alone)
+    {
+      g_autoptr (AiopoolTask) task = make_task (self, job);
+
+      cli_chunks_push_alone (self->chunks, task, job);
+      return;
+    }
+  cli_chunks_push (self->chunks, self->work->make_argument (job->item, self->work->user_data),
+                   job);
+}
+
 static void
 submit_job (Feeder *self,
             CliJob *job)
 {
-  g_autoptr (AiopoolTask) task = self->work->make_task (job->item, self->work->user_data);
+  g_autoptr (AiopoolTask) task = make_task (self, job);
   g_autoptr (AiopoolFuture) future = NULL;
   g_autoptr (GError) error = NULL;
-
-  if (self->options->timeout > 0)
-    aiopool_task_set_timeout (task, self->options->timeout);
 
   future = aiopool_executor_submit (AIOPOOL_EXECUTOR (self->pool), task, NULL, &error);
   if (future == NULL && keep_job (self, job, error))
@@ -357,6 +498,16 @@ submit_job (Feeder *self,
 }
 
 static void
+start_job (Feeder *self,
+           CliJob *job)
+{
+  if (self->chunks != NULL)
+    push_job (self, job);
+  else
+    submit_job (self, job);
+}
+
+static void
 print_dry (Feeder  *self,
            CliItem *item)
 {
@@ -373,7 +524,7 @@ feed_item (Feeder  *self,
   if (self->options->is_dry_run)
     print_dry (self, item);
   else if (!cli_item_has_nul (item))
-    submit_job (self, cli_sink_add (&self->sink, item, self));
+    start_job (self, cli_sink_add (&self->sink, item, self));
   else
     refuse_job (self, cli_sink_add (&self->sink, item, self),
                 g_error_new_literal (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
@@ -415,7 +566,7 @@ start_next (Feeder *self)
   if (job != NULL)
     {
       g_queue_unlink (&self->waiting, &job->waiting_link);
-      submit_job (self, job);
+      start_job (self, job);
       return TRUE;
     }
 
@@ -477,6 +628,19 @@ init_feeder (Feeder        *self,
   cli_sink_start (&self->sink, on_output_broken, self);
 }
 
+/* Where it matters when something starts, workers have nothing ahead but the rest of their chunk,
+ * which can be taken back. */
+static void
+start_chunks (Feeder *self)
+{
+  const CliOptions *options = self->options;
+  guint n_chunks = options->halt.when != CLI_HALT_NEVER ? options->n_workers : 0;
+
+  if (options->is_chunked && !options->is_dry_run)
+    self->chunks = cli_chunks_new (self->pool, self->work->function, options->timeout,
+                                   options->chunk_size, n_chunks, &chunks_funcs, self);
+}
+
 static void
 close_pool (Feeder *self)
 {
@@ -495,6 +659,7 @@ static void
 clear_feeder (Feeder *self)
 {
   g_clear_handle_id (&self->delay_id, g_source_remove);
+  g_clear_pointer (&self->chunks, cli_chunks_free);
   cli_sink_clear (&self->sink);
   g_clear_pointer (&self->loop, g_main_loop_unref);
   cli_signals_set_pool (NULL);
@@ -504,6 +669,7 @@ clear_feeder (Feeder *self)
 static gboolean
 on_start (gpointer user_data)
 {
+  start_chunks (user_data);
   feed (user_data);
   return G_SOURCE_REMOVE;
 }

@@ -29,6 +29,7 @@ static const char help[] =
   "  -0, --null          Items of standard input end with NUL, not with a newline\n"
   "      --timeout=S     Longest time in seconds for one item, from its start\n"
   "      --retries=N     Try an item that fails up to N times in all; 0: no limit\n"
+  "      --chunk=N       Give workers N items at a time; auto: as many as are worth it\n"
   "      --delay=S       Wait S seconds between two starts\n"
   "      --halt=WHEN,WHY=N  Stop early: soon or now, fail, success or done, N or N%\n"
   "      --joblog=FILE   Write a line to FILE for every item that has ended\n"
@@ -60,24 +61,21 @@ clear_map (Map *map)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Map, clear_map)
 
-/* --- the task --------------------------------------------------------------------------------- */
+/* --- the argument ----------------------------------------------------------------------------- */
 
-static AiopoolTask *
-make_task (const CliItem *item,
-           gpointer       user_data)
+static GVariant *
+make_argument (const CliItem *item,
+               gpointer       user_data)
 {
   const Map *map = user_data;
 
   if (g_utf8_validate_len (item->bytes, item->length, NULL))
-    return aiopool_task_new (map->function, g_variant_new ("(s)", item->bytes));
+    return g_variant_new_string (item->bytes);
 
   if (map->plugin == NULL) /* no string of C, no NUL at its end */
-    return aiopool_task_new (map->function,
-                             g_variant_new ("(@ay)", g_variant_new_fixed_array (
-                                                       G_VARIANT_TYPE_BYTE, item->bytes,
-                                                       item->length, 1)));
+    return g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, item->bytes, item->length, 1);
 
-  return aiopool_task_new (map->function, g_variant_new ("(^ay)", item->bytes));
+  return g_variant_new_bytestring (item->bytes);
 }
 
 static char *
@@ -104,7 +102,8 @@ judge (CliEnd  *end,
   if (end->error == NULL)
     outcome->exit_value = 0;
   else if (g_error_matches (end->error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_TIMED_OUT) ||
-           g_error_matches (end->error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED))
+           g_error_matches (end->error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED) ||
+           g_error_matches (end->error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_MAY_HAVE_RUN))
     outcome->exit_value = -1;
   else
     outcome->exit_value = 1;
@@ -329,12 +328,13 @@ run_map (Map   *map,
   CliWork work = {
     .options = &map->options,
     .plugin = map->plugin,
+    .function = map->function,
     .usage_status = CLI_EXIT_USAGE,
     .logs_as_printed = TRUE,
     .is_ordered = !map->options.is_unordered,
     .n_per_worker = N_PER_WORKER,
     .n_held = N_HELD,
-    .make_task = make_task,
+    .make_argument = make_argument,
     .describe = describe,
     .judge = judge,
     .print = map->options.is_json ? print_json : print_text,

@@ -20,6 +20,7 @@ static const struct option long_options[] = {
   { "json", no_argument, NULL, CLI_OPTION_JSON },
   { "keep-order", no_argument, NULL, 'k' },
   { "retries", required_argument, NULL, CLI_OPTION_RETRIES },
+  { "chunk", required_argument, NULL, CLI_OPTION_CHUNK },
   { "delay", required_argument, NULL, CLI_OPTION_DELAY },
   { "halt", required_argument, NULL, CLI_OPTION_HALT },
   { "joblog", required_argument, NULL, CLI_OPTION_JOBLOG },
@@ -68,6 +69,27 @@ parse_tries (const char *text,
     }
 
   *n_tries = (guint) number;
+  return TRUE;
+}
+
+static gboolean
+parse_chunk (const char *text,
+             CliOptions *options,
+             GError    **error)
+{
+  g_autofree char *shown = cli_dup_shown (text, -1);
+  guint64 number = 0;
+
+  if (!g_str_equal (text, "auto") &&
+      !g_ascii_string_to_unsigned (text, 10, 1, CLI_MAX_CHUNK_SIZE, &number, NULL))
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                   "--chunk must be 'auto' or 1 to %d items, not '%s'", CLI_MAX_CHUNK_SIZE, shown);
+      return FALSE;
+    }
+
+  options->is_chunked = number != 1;
+  options->chunk_size = (guint) number;
   return TRUE;
 }
 
@@ -130,6 +152,8 @@ take_option (CliOptions *options,
       return parse_seconds (optarg, "delay", &options->delay, error);
     case CLI_OPTION_RETRIES:
       return parse_tries (optarg, &options->n_tries, error);
+    case CLI_OPTION_CHUNK:
+      return parse_chunk (optarg, options, error);
     case CLI_OPTION_HALT:
       return cli_halt_parse (optarg, &options->halt, error);
     case CLI_OPTION_JOBLOG:
@@ -171,11 +195,16 @@ static gboolean
 check_together (const CliOptions *options,
                 GError          **error)
 {
-  if (!options->is_resumed || options->joblog != NULL)
+  const char *message = NULL;
+
+  if (options->is_resumed && options->joblog == NULL)
+    message = "--resume and --resume-failed need --joblog";
+  else if (options->is_chunked && options->delay > 0)
+    message = "--delay is between items, and those of a chunk start at once: not with --chunk";
+  if (message == NULL)
     return TRUE;
 
-  g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                       "--resume and --resume-failed need --joblog");
+  g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, message);
   return FALSE;
 }
 

@@ -21,6 +21,7 @@ typedef enum
 
 #define CLI_MAX_FAILED_STATUS 100
 #define CLI_MAX_WORKERS 1024
+#define CLI_MAX_CHUNK_SIZE 65536
 
 /* Everything that can be said by options; each command knows some of them. */
 typedef struct
@@ -35,6 +36,8 @@ typedef struct
 
   /* map and run */
   guint       n_tries;          /* of each item; 0: no limit */
+  gboolean    is_chunked;
+  guint       chunk_size;       /* if it is; 0: chosen */
   double      delay;            /* seconds between two starts */
   CliHalt     halt;
   const char *joblog;           /* (nullable) path */
@@ -78,12 +81,13 @@ char *cli_dup_one_line  (const char *text);
 #define CLI_OPTION_RESUME '\10'
 #define CLI_OPTION_RESUME_FAILED '\11'
 #define CLI_OPTION_DRY_RUN '\12'
+#define CLI_OPTION_CHUNK '\13'
 
 /* Those of map and run that are about the items as a whole. */
 #define CLI_OPTIONS_OF_ITEMS \
   'j', '0', 'h', CLI_OPTION_TIMEOUT, CLI_OPTION_BAR, CLI_OPTION_RETRIES, CLI_OPTION_DELAY, \
   CLI_OPTION_HALT, CLI_OPTION_JOBLOG, CLI_OPTION_RESUME, CLI_OPTION_RESUME_FAILED, \
-  CLI_OPTION_DRY_RUN
+  CLI_OPTION_DRY_RUN, CLI_OPTION_CHUNK
 
 /* Parses the options in front of the first other word, of which @first becomes the index. @letters
  * are those that the command knows; --help prints @help and ends the program. */

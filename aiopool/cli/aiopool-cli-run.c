@@ -33,6 +33,7 @@ static const char help[] =
   "  -0, --null          Items of standard input end with NUL, not with a newline\n"
   "      --timeout=S     Longest time in seconds for one item, from its start\n"
   "      --retries=N     Try an item that fails up to N times in all; 0: no limit\n"
+  "      --chunk=N       Give workers N items at a time; auto: as many as are worth it\n"
   "      --delay=S       Wait S seconds between two starts\n"
   "      --halt=WHEN,WHY=N  Stop early: soon or now, fail, success or done, N or N%\n"
   "      --joblog=FILE   Write a line to FILE for every item that has ended\n"
@@ -61,16 +62,16 @@ clear_run (Run *run)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Run, clear_run)
 
-/* --- the task and its result ------------------------------------------------------------------ */
+/* --- the argument and the result -------------------------------------------------------------- */
 
-static AiopoolTask *
-make_task (const CliItem *item,
-           gpointer       user_data)
+static GVariant *
+make_argument (const CliItem *item,
+               gpointer       user_data)
 {
   const Run *run = user_data;
   g_auto (GStrv) argv = cli_template_expand (run->command, item->bytes, item->number);
 
-  return aiopool_task_new ("command", g_variant_new ("(^aay)", argv));
+  return g_variant_new_bytestring_array ((const char *const *) argv, -1);
 }
 
 static char *
@@ -122,7 +123,8 @@ get_error_value (const GError *error)
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED))
     return 126;
   if (g_error_matches (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_TIMED_OUT) ||
-      g_error_matches (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED))
+      g_error_matches (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED) ||
+      g_error_matches (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_MAY_HAVE_RUN))
     return -1;
   return 125;
 }
@@ -229,11 +231,12 @@ run_commands (Run        *run,
   CliWork work = {
     .options = &run->options,
     .plugin = plugin,
+    .function = "command",
     .usage_status = CLI_EXIT_TROUBLE,
     .is_ordered = run->options.keeps_order,
     .n_per_worker = N_PER_WORKER,
     .n_held = N_HELD,
-    .make_task = make_task,
+    .make_argument = make_argument,
     .describe = describe,
     .judge = judge,
     .print = print,

@@ -25,6 +25,7 @@ typedef struct
   CliOutput     *output;     /* (owned) */
   CliJoblog     *joblog;     /* (owned) (nullable) */
   GQueue         jobs;       /* (owned) of CliJob, in the order of the items */
+  gsize          n_bytes;    /* of the items of the jobs */
   guint64        n_done;
   guint64        n_failed;
   guint64        n_retried;

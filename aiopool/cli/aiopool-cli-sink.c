@@ -34,6 +34,7 @@ cli_sink_add (CliSink *self,
   job->link.data = job;
   job->waiting_link.data = job;
   g_queue_push_tail_link (&self->jobs, &job->link);
+  self->n_bytes += item->length;
   return job;
 }
 
@@ -42,6 +43,7 @@ cli_sink_drop (CliSink *self,
                CliJob  *job)
 {
   g_queue_unlink (&self->jobs, &job->link);
+  self->n_bytes -= job->item->length;
   cli_item_free (job->item);
   g_clear_object (&job->future);
   cli_end_clear (&job->end);

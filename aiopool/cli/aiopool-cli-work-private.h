@@ -23,15 +23,16 @@ typedef struct
   const CliOptions *options;
   CliItems         *items;
   const char       *plugin;           /* (nullable): path; NULL for Python */
+  const char       *function;         /* that is called for each item */
   CliExit           usage_status;     /* for what the user asked wrongly */
   gboolean          is_ordered;       /* print in the order of the items, not as they end */
   gboolean          logs_as_printed;  /* not as they end, if that is earlier */
   guint             n_per_worker;     /* most tasks submitted and not ended, for each worker */
   guint             n_held;           /* most results that wait for an earlier item */
 
-  /* The task for @item. */
-  AiopoolTask    *(*make_task) (const CliItem *item,
-                                gpointer       user_data);
+  /* The one argument of the function for @item. */
+  GVariant       *(*make_argument) (const CliItem *item,
+                                    gpointer       user_data);
 
   /* What is done with @item as one line, for people and for the job log. */
   char           *(*describe)  (const CliItem *item,

@@ -8,7 +8,7 @@ _aiopool_first_word ()
 
   for ((i = 2; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      -j|--jobs|--timeout|--retries|--delay|--halt|--joblog)
+      -j|--jobs|--timeout|--retries|--chunk|--delay|--halt|--joblog)
         [[ "${COMP_WORDS[i+1]-}" == = ]] && ((i++))
         ((i++))
         while [[ "${COMP_WORDS[i+1]-}" == = ]]; do ((i += 2)); done
@@ -55,8 +55,8 @@ _aiopool_halt ()
 _aiopool ()
 {
   local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}"
-  local common='-j --jobs --bar -0 --null --timeout --retries --delay --halt --joblog --resume
-                --resume-failed --dry-run --help'
+  local common='-j --jobs --bar -0 --null --timeout --retries --chunk --delay --halt --joblog
+                --resume --resume-failed --dry-run --help'
   local functions='echo sha256 sha1 md5 sleep command'
   local options first
 
@@ -82,6 +82,7 @@ _aiopool ()
     -j|--jobs) COMPREPLY=($(compgen -W "1 2 4 $(nproc 2>/dev/null)" -- "$current")); return ;;
     --timeout|--delay|--width) return ;;
     --retries) COMPREPLY=($(compgen -W '0 2 3 5' -- "$current")); return ;;
+    --chunk) COMPREPLY=($(compgen -W 'auto 10 100 1000' -- "$current")); return ;;
     --joblog) _aiopool_files "$current"; return ;;
   esac
 
