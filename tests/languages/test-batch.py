@@ -107,11 +107,9 @@ class Common:
     def test_a_function_is_a_source(self):
         numbers = iter(range(20))
 
-        def pull(source, _data):
+        def pull(_data):
             number = next(numbers, None)
-            if number is None:
-                return source.end()
-            return GLib.Variant("i", number)
+            return None if number is None else GLib.Variant("i", number)
 
         batch = self.new(Aiopool.Source.new_for_callback(pull, None))
         self.assertEqual(self.drain(batch), list(range(20)))

@@ -35,8 +35,7 @@ new_for_list = Aiopool.Source.new_for_list
 
 
 def guard_source(function):
-    """A function that gives items: any value that can be packed. None, or StopIteration, is the
-    end."""
+    """A function that gives items: any value that can be packed, or None for none."""
     @functools.wraps(function)
     def call_function(*arguments):
         try:
@@ -52,13 +51,27 @@ def guard_source(function):
     return call_function
 
 
+def guard_pull(function):
+    """A function that gives one item after the other; None, or StopIteration, is the end."""
+    guarded = guard_source(function)
+
+    @functools.wraps(function)
+    def call_function(source, *user_data):
+        item = guarded(*user_data)
+        if item is None:
+            source.end()
+        return item
+
+    return call_function
+
+
 @override
 class Source(Aiopool.Source):
     __module__ = "gi.overrides.Aiopool"
 
     @staticmethod
     def new_for_callback(function, *user_data):
-        return new_for_callback(guard_source(function), *user_data)
+        return new_for_callback(guard_pull(function), *user_data)
 
     @staticmethod
     def new_for_list(list, function=None, *user_data):
@@ -85,11 +98,11 @@ class Iteration:
     def make_source(self):
         return new_for_callback(self.take)
 
-    def take(self, *_):
+    def take(self, source, *_):
         try:
             return pack(next(self.items))
         except StopIteration:
-            return None
+            return source.end()
         except Exception as error:
             self.exception = error
             raise as_glib_error(error) from error
