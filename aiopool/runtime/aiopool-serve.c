@@ -6,7 +6,7 @@
 #include "aiopool/base/aiopool-error.h"
 #include "aiopool/runtime/aiopool-call-private.h"
 #include "aiopool/runtime/aiopool-log-private.h"
-#include "aiopool/runtime/aiopool-type-pins-private.h"
+#include "aiopool/runtime/aiopool-server-private.h"
 
 #include <glib-unix.h>
 #include <stdio.h>
@@ -23,9 +23,6 @@
  * took long; the outbox's timer writes it if the next task does. The answer of a call that is not
  * the one being run is written at once.
  *
- * The items of a chunk are run one after the other. When one is not over though its function has
- * returned, which one that is asynchronous may do, the chunk waits aside for the answer.
- *
  * With hooks it is those that run what no function is registered for, and an event loop of theirs
  * that takes over once they put off an answer: it calls aiopool_serve_dispatch() when the socket is
  * readable.
@@ -39,38 +36,7 @@
 
 #define EXIT_PROTOCOL 3
 
-typedef struct
-{
-  AiopoolSession  *session;       /* (unowned: lives as long as the process) */
-  AiopoolRegistry *registry;      /* (unowned: the service, until serving ends) */
-  const AiopoolWorkerHooks *hooks; /* (unowned: whoever serves) (nullable) */
-  gpointer         hooks_data;
-  AiopoolTypePins  pins;          /* of arguments and results */
-  AiopoolCall     *spare;         /* (owned) (nullable): used again for the next task */
-  AiopoolCall     *current;       /* (unowned: its runner) (nullable); atomic */
-  gint64           flushed;       /* monotonic microseconds: when the task began whose answer is the
-                                   * first that is not written */
-  gint64           now;           /* monotonic microseconds: the end of the last task, 0 if that is
-                                   * not just now */
-  int              limit;         /* of asynchronous calls at once */
-  int              n_outstanding; /* atomic: asynchronous calls that are not answered */
-  int              is_waiting;    /* atomic: on_wake() wanted when one of them is */
-  gboolean         is_handling;   /* a function may iterate the main context */
-  gboolean         has_deferred;  /* a hook put off an answer */
-  gboolean         has_ended;     /* the parent writes no more */
-  const char      *fault;         /* (nullable): what the parent did that it may not */
-  guint            fault_type;    /* of the frame */
-  GPtrArray       *chunks;        /* (owned) of AiopoolChunk: of which an item is under way, which
-                                   * is asynchronous */
-  GMutex           lock;          /* for told */
-  GCond            told;          /* that another thread has answered an item */
-  GMainContext    *context;       /* (unowned: the session) (nullable): NULL in the plain loop;
-                                   * atomic */
-  GMainLoop       *loop;          /* (owned) (nullable) */
-  GSource         *watch;         /* (owned) (nullable): of the data socket */
-} Server;
-
-static Server server; /* a thread that gave the last answer may still look at it */
+static AiopoolServer server; /* a thread that gave the last answer may still look at it */
 
 static _Thread_local gboolean is_serving; /* this thread does */
 
@@ -78,16 +44,16 @@ static gboolean on_wake (gpointer data);
 
 /* The parent is this same library: it does not do that. Nothing more is taken in. */
 static void
-break_off (Server     *self,
-           const char *what,
-           guint       type)
+break_off (AiopoolServer *self,
+           const char    *what,
+           guint          type)
 {
   self->fault = what;
   self->fault_type = type;
 }
 
 static void
-give_up (Server *self)
+give_up (AiopoolServer *self)
 {
   g_printerr ("aiopool: the pool broke the protocol: %s (frame type %u)\n", self->fault,
               self->fault_type);
@@ -95,8 +61,8 @@ give_up (Server *self)
   _exit (EXIT_PROTOCOL);
 }
 
-static void
-wake (Server *self)
+void
+aiopool_server_wake (AiopoolServer *self)
 {
   g_autoptr (GSource) source = NULL;
 
@@ -111,55 +77,31 @@ wake (Server *self)
   g_source_attach (source, self->context);
 }
 
-/* The item's chunk may be gone as soon as it is told. */
-static void
-tell_chunk (Server       *self,
-            AiopoolChunk *chunk,
-            gboolean      is_async,
-            gboolean      is_current)
-{
-  gboolean is_forgotten;
-
-  if (is_current && is_serving)
-    {
-      g_atomic_int_set (&chunk->is_answered, TRUE);
-      return;
-    }
-  g_mutex_lock (&self->lock);
-  is_forgotten = chunk->is_forgotten;
-  g_atomic_int_set (&chunk->is_answered, TRUE);
-  g_cond_broadcast (&self->told);
-  g_mutex_unlock (&self->lock);
-  if (is_forgotten)
-    aiopool_chunk_free (chunk);
-  else if (is_async && (self->hooks != NULL || g_atomic_pointer_get (&self->context) != NULL))
-    wake (self);
-}
-
 /* In any thread. */
 static void
 on_answered (gpointer     owner,
              AiopoolCall *call)
 {
-  Server *self = owner;
+  AiopoolServer *self = owner;
   gboolean is_current = g_atomic_pointer_get (&self->current) == call;
 
   if (!is_current)
     aiopool_outbox_flush (self->session->outbox);
   if (call->chunk != NULL)
     {
-      tell_chunk (self, call->chunk, aiopool_call_is_async (call), is_current);
+      aiopool_server_tell_chunk (self, call->chunk, aiopool_call_is_async (call),
+                                 is_current && is_serving);
       return;
     }
   if (!aiopool_call_is_async (call))
     return;
   g_atomic_int_add (&self->n_outstanding, -1);
   if (g_atomic_int_compare_and_exchange (&self->is_waiting, TRUE, FALSE))
-    wake (self);
+    aiopool_server_wake (self);
 }
 
-static AiopoolCall *
-take_spare (Server *self)
+AiopoolCall *
+aiopool_server_take_spare (AiopoolServer *self)
 {
   AiopoolCall *call = g_steal_pointer (&self->spare);
 
@@ -176,9 +118,9 @@ is_ours_alone (AiopoolCall *call)
 }
 
 /* A call that nobody kept is used again; one that is dropped without an answer fails. */
-static void
-end_with (Server      *self,
-          AiopoolCall *call)
+void
+aiopool_server_end_with (AiopoolServer *self,
+                         AiopoolCall   *call)
 {
   if (self->spare != NULL || !aiopool_call_is_answered (call) || !is_ours_alone (call))
     {
@@ -222,7 +164,7 @@ answer (AiopoolCall  *call,
 
 /* Returns when the function did, or 0 if its answer took long. */
 static gint64
-run_sync (Server             *self,
+run_sync (AiopoolServer      *self,
           AiopoolCall        *call,
           const AiopoolEntry *entry)
 {
@@ -242,7 +184,7 @@ run_sync (Server             *self,
 }
 
 static gint64
-run_async (Server             *self,
+run_async (AiopoolServer      *self,
            AiopoolCall        *call,
            const AiopoolEntry *entry)
 {
@@ -255,9 +197,9 @@ run_async (Server             *self,
 
 /* A hook answers the call, or puts that off. */
 static gint64
-run_hook (Server      *self,
-          AiopoolCall *call,
-          gpointer    *slot)
+run_hook (AiopoolServer *self,
+          AiopoolCall   *call,
+          gpointer      *slot)
 {
   self->hooks->run (call, slot, self->hooks_data);
   if (!aiopool_call_is_async (call))
@@ -266,11 +208,11 @@ run_hook (Server      *self,
 }
 
 /* Returns when it ended, or 0 if that is long ago. @entry: (nullable). */
-static gint64
-run (Server             *self,
-     AiopoolCall        *call,
-     const AiopoolEntry *entry,
-     gpointer           *slot)
+gint64
+aiopool_server_run (AiopoolServer      *self,
+                    AiopoolCall        *call,
+                    const AiopoolEntry *entry,
+                    gpointer           *slot)
 {
   if (entry == NULL && self->hooks != NULL)
     {
@@ -289,139 +231,23 @@ run (Server             *self,
 }
 
 static void
-flush (Server *self)
+flush (AiopoolServer *self)
 {
   aiopool_outbox_flush (self->session->outbox);
   self->now = 0;
 }
 
-static void
-flush_if_late (Server *self)
+void
+aiopool_server_flush_if_late (AiopoolServer *self)
 {
   if (self->now == 0 || self->now - self->flushed > LONG_WAIT ||
       aiopool_outbox_is_full (self->session->outbox))
     flush (self);
 }
 
-/* An item's answer is in the outbox before the next item begins. That of a function which has
- * returned may still be on its way there, in another thread. */
-static void
-wait_for_answer (Server       *self,
-                 AiopoolChunk *chunk)
-{
-  g_mutex_lock (&self->lock);
-  while (!g_atomic_int_get (&chunk->is_answered))
-    g_cond_wait (&self->told, &self->lock);
-  g_mutex_unlock (&self->lock);
-}
-
-static void
-run_item (Server       *self,
-          AiopoolChunk *chunk)
-{
-  AiopoolCall *call = take_spare (self);
-  guint64 none = 0;
-
-  if (self->limit == 1)
-    atomic_compare_exchange_strong (&self->session->running, &none, chunk->id);
-  aiopool_call_begin_item (call, chunk, self->now);
-  g_atomic_pointer_set (&self->current, call);
-  self->now = run (self, call, chunk->entry, chunk->slot);
-  g_atomic_pointer_set (&self->current, NULL);
-  if (!g_atomic_int_get (&chunk->is_answered) && !aiopool_call_is_async (call))
-    wait_for_answer (self, chunk);
-  end_with (self, call);
-}
-
-static void
-end_chunk (Server       *self,
-           AiopoolChunk *chunk,
-           const GError *error)
-{
-  guint64 running = chunk->id;
-
-  atomic_compare_exchange_strong (&self->session->running, &running, 0);
-  atomic_store (&self->session->has_chunk, FALSE);
-  aiopool_chunk_end (chunk, self->session, self->now, error);
-  aiopool_chunk_free (chunk);
-  g_atomic_int_add (&self->n_outstanding, -1);
-}
-
-/* Runs items until none is left, or one is not over when its function returns. */
-static void
-run_chunk (Server       *self,
-           AiopoolChunk *chunk)
-{
-  for (;;)
-    {
-      if (self->now == 0)
-        self->flushed = self->now = g_get_monotonic_time ();
-      if (!aiopool_chunk_begin (chunk, self->session, self->now))
-        break;
-      run_item (self, chunk);
-      flush_if_late (self);
-      if (!g_atomic_int_get (&chunk->is_answered))
-        {
-          g_ptr_array_add (self->chunks, chunk);
-          return;
-        }
-    }
-  end_chunk (self, chunk, NULL);
-}
-
-/* (nullable): one whose item was answered meanwhile. */
-static AiopoolChunk *
-take_answered_chunk (Server *self)
-{
-  for (guint i = 0; i < self->chunks->len; i++)
-    {
-      AiopoolChunk *chunk = g_ptr_array_index (self->chunks, i);
-
-      if (g_atomic_int_get (&chunk->is_answered))
-        return g_ptr_array_remove_index (self->chunks, i);
-    }
-  return NULL;
-}
-
-/* Goes on with chunks until the items of all that are left are under way. While one runs another's
- * item may be answered, and the source that wakes for it be gone: a function may iterate the main
- * context. */
-static void
-run_chunks (Server *self)
-{
-  AiopoolChunk *chunk;
-
-  while ((chunk = take_answered_chunk (self)) != NULL)
-    run_chunk (self, chunk);
-}
-
-/* Takes @fds and @entry (nullable). */
-static void
-start_chunk (Server                   *self,
-             guint64                   id,
-             const char               *name,
-             const AiopoolTaskMessage *message,
-             GUnixFDList              *fds,
-             AiopoolEntry             *entry,
-             gpointer                 *slot)
-{
-  AiopoolChunk *chunk = aiopool_chunk_new (id, self->now, name, message, entry,
-                                           self->hooks != NULL ? slot : NULL);
-  g_autoptr (GError) error = NULL;
-
-  g_atomic_int_inc (&self->n_outstanding);
-  atomic_store (&self->session->has_chunk, self->limit == 1);
-  aiopool_outbox_watch (self->session->outbox);
-  if (aiopool_chunk_read (chunk, self->session, message, fds, &error))
-    run_chunk (self, chunk);
-  else
-    end_chunk (self, chunk, error);
-  flush_if_late (self);
-}
-
 /* Takes @fds. */
 static void
-start_task (Server                   *self,
+start_task (AiopoolServer            *self,
             guint64                   id,
             const AiopoolTaskMessage *message,
             GUnixFDList              *fds)
@@ -443,25 +269,25 @@ start_task (Server                   *self,
   aiopool_type_pins_keep (&self->pins, message->argument.view.type);
   if (message->n_items > 0)
     {
-      start_chunk (self, id, name, message, fds, entry, slot);
+      aiopool_server_start_chunk (self, id, name, message, fds, entry, slot);
       return;
     }
-  call = take_spare (self);
+  call = aiopool_server_take_spare (self);
   aiopool_call_begin (call, id, started, message->timeout, name);
   g_atomic_pointer_set (&self->current, call);
   if (aiopool_call_read (call, message, fds, &error))
-    self->now = run (self, call, entry, slot);
+    self->now = aiopool_server_run (self, call, entry, slot);
   else
     aiopool_call_answer_error (call, error, started);
   g_clear_pointer (&entry, aiopool_entry_unref);
   g_atomic_pointer_set (&self->current, NULL);
-  end_with (self, call);
-  flush_if_late (self);
+  aiopool_server_end_with (self, call);
+  aiopool_server_flush_if_late (self);
 }
 
 /* A task that was taken back: the memory of its argument goes back too. */
 static void
-drop_task (Server                   *self,
+drop_task (AiopoolServer            *self,
            const AiopoolTaskMessage *message,
            GUnixFDList              *fds)
 {
@@ -477,8 +303,8 @@ drop_task (Server                   *self,
  * that could not be told to stop and ended all the same, the parent's signal, which is for that one
  * alone, may be on its way: it should find no other. */
 static void
-set_running (Server  *self,
-             guint64  id)
+set_running (AiopoolServer *self,
+             guint64        id)
 {
   gint64 left;
 
@@ -493,7 +319,7 @@ set_running (Server  *self,
 }
 
 static void
-take_task (Server             *self,
+take_task (AiopoolServer      *self,
            const AiopoolFrame *frame)
 {
   GUnixFDList *fds = aiopool_reader_take_fds (self->session->reader, frame->n_fds);
@@ -516,7 +342,7 @@ take_task (Server             *self,
 }
 
 static void
-take_frame (Server             *self,
+take_frame (AiopoolServer      *self,
             const AiopoolFrame *frame)
 {
   if (frame->type == AIOPOOL_FRAME_TASK)
@@ -529,7 +355,7 @@ take_frame (Server             *self,
 }
 
 static gboolean
-is_full (Server *self)
+is_full (AiopoolServer *self)
 {
   return g_atomic_int_get (&self->n_outstanding) >= self->limit;
 }
@@ -537,7 +363,7 @@ is_full (Server *self)
 /* Handles what was read, and writes the answers. FALSE if it stopped because it may not start more
  * tasks now. */
 static gboolean
-handle (Server *self)
+handle (AiopoolServer *self)
 {
   AiopoolFrameStatus status = AIOPOOL_FRAME_MORE;
   AiopoolFrame frame;
@@ -545,12 +371,12 @@ handle (Server *self)
 
   self->is_handling = TRUE;
   self->now = 0;
-  run_chunks (self);
+  aiopool_server_run_chunks (self);
   while (self->fault == NULL && (may_start = !is_full (self)) &&
          (status = aiopool_reader_next (self->session->reader, &frame)) == AIOPOOL_FRAME_OK)
     {
       take_frame (self, &frame);
-      run_chunks (self);
+      aiopool_server_run_chunks (self);
     }
   if (self->fault == NULL && may_start && status == AIOPOOL_FRAME_BAD)
     break_off (self, "what it sent is no frame", 0);
@@ -560,7 +386,7 @@ handle (Server *self)
 }
 
 static AiopoolIoStatus
-wait_for_tasks (Server *self)
+wait_for_tasks (AiopoolServer *self)
 {
   AiopoolIoStatus status;
 
@@ -573,7 +399,7 @@ wait_for_tasks (Server *self)
 }
 
 static gboolean
-serve_plainly (Server *self)
+serve_plainly (AiopoolServer *self)
 {
   for (;;)
     {
@@ -589,7 +415,7 @@ serve_plainly (Server *self)
 }
 
 static void
-stop_watching (Server *self)
+stop_watching (AiopoolServer *self)
 {
   if (self->watch == NULL)
     return;
@@ -599,7 +425,7 @@ stop_watching (Server *self)
 
 /* Whether there is something to wait for; then the call that ends next wakes. */
 static gboolean
-wait_for_calls (Server *self)
+wait_for_calls (AiopoolServer *self)
 {
   g_atomic_int_set (&self->is_waiting, TRUE);
   if (self->has_ended ? g_atomic_int_get (&self->n_outstanding) > 0 : is_full (self))
@@ -613,7 +439,7 @@ static gboolean on_readable (int          fd,
                              gpointer     data);
 
 static void
-start_watching (Server *self)
+start_watching (AiopoolServer *self)
 {
   if (self->watch != NULL)
     return;
@@ -624,7 +450,7 @@ start_watching (Server *self)
 
 /* In the main loop: does what can be done, and sees to it that it goes on. */
 static void
-go_on (Server *self)
+go_on (AiopoolServer *self)
 {
   while (!handle (self))
     {
@@ -648,7 +474,7 @@ go_on (Server *self)
 static gboolean
 on_wake (gpointer data)
 {
-  Server *self = data;
+  AiopoolServer *self = data;
 
   if (!self->is_handling && self->loop != NULL)
     go_on (self);
@@ -660,7 +486,7 @@ on_readable (int          fd,
              GIOCondition condition,
              gpointer     data)
 {
-  Server *self = data;
+  AiopoolServer *self = data;
 
   if (self->is_handling)
     {
@@ -675,7 +501,7 @@ on_readable (int          fd,
 }
 
 static void
-serve_in_main_loop (Server *self)
+serve_in_main_loop (AiopoolServer *self)
 {
   g_atomic_pointer_set (&self->context, g_main_context_ref_thread_default ());
   self->loop = g_main_loop_new (self->context, FALSE);
@@ -688,29 +514,11 @@ serve_in_main_loop (Server *self)
   g_clear_pointer (&self->loop, g_main_loop_unref);
 }
 
-/* Serving was broken off: the chunks that wait for an answer go with it, if it ever comes. */
-static void
-forget_chunks (Server *self)
-{
-  g_mutex_lock (&self->lock);
-  for (guint i = 0; i < self->chunks->len; i++)
-    {
-      AiopoolChunk *chunk = g_ptr_array_index (self->chunks, i);
-
-      if (g_atomic_int_get (&chunk->is_answered))
-        aiopool_chunk_free (chunk);
-      else
-        chunk->is_forgotten = TRUE;
-    }
-  g_mutex_unlock (&self->lock);
-  g_clear_pointer (&self->chunks, g_ptr_array_unref);
-}
-
 /* In a hook's loop, when the socket is readable or after wake(): does what can be done. */
 AiopoolWorkerNext
 aiopool_serve_dispatch (void)
 {
-  Server *self = &server;
+  AiopoolServer *self = &server;
 
   if (self->is_handling)
     return AIOPOOL_WORKER_NEXT_WAIT;
@@ -732,7 +540,7 @@ aiopool_serve_dispatch (void)
 void
 aiopool_serve_defer (AiopoolCall *call)
 {
-  Server *self = &server;
+  AiopoolServer *self = &server;
 
   aiopool_call_set_async (call);
   self->has_deferred = TRUE;
@@ -757,9 +565,9 @@ aiopool_serve (AiopoolSession           *session,
                const AiopoolWorkerHooks *hooks,
                gpointer                  hooks_data)
 {
-  Server *self = &server;
+  AiopoolServer *self = &server;
 
-  *self = (Server) { .session = session, .registry = registry, .hooks = hooks,
+  *self = (AiopoolServer) { .session = session, .registry = registry, .hooks = hooks,
                      .hooks_data = hooks_data };
   self->chunks = g_ptr_array_new ();
   is_serving = TRUE;
@@ -777,7 +585,7 @@ aiopool_serve (AiopoolSession           *session,
   aiopool_log_stop ();
   aiopool_outbox_flush (session->outbox);
   g_clear_object (&self->spare);
-  forget_chunks (self);
+  aiopool_server_forget_chunks (self);
   aiopool_type_pins_clear (&self->pins);
   if (self->fault != NULL)
     give_up (self);
