@@ -2,6 +2,7 @@
 """What the tests of the program share: running it, finding what it left, reporting as TAP."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,11 @@ EMPTY_PLUGIN = os.environ["AIOPOOL_EMPTY_PLUGIN"]
 
 # Long enough for a busy machine and for valgrind; a test that hangs ends here.
 LIMIT = 120
+
+# A test run in the background, or by nohup, ignores some, and so would all that a test starts.
+for _number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 # In the environment of everything that a test starts, so that it can be found again.
 MARK_NAME = "CLI_TEST_MARK"

@@ -308,6 +308,15 @@ run_row (gconstpointer data)
     g_test_fail_printf ("%s: %s", row->path, why);
 }
 
+/* A test run in the background, or by nohup, ignores some. */
+static void
+heed_signals (void)
+{
+  signal (SIGINT, SIG_DFL);
+  signal (SIGTERM, SIG_DFL);
+  signal (SIGHUP, SIG_DFL);
+}
+
 /* The first thing in main: this program is its own worker. */
 void
 fault_begin (int    *argc,
@@ -315,6 +324,7 @@ fault_begin (int    *argc,
 {
   aiopool_service_enter (fault_register, NULL);
   g_test_init (argc, argv, NULL);
+  heed_signals ();
   prctl (PR_SET_CHILD_SUBREAPER, 1);
 }
 
