@@ -453,16 +453,17 @@ void
 aiopool_trace_check_environment (void)
 {
   static gsize once;
+  const char *path = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (g_once_init_enter (&once))
     {
-      const char *path = secure_getenv (AIOPOOL_TRACE_VARIABLE);
-      g_autoptr (GError) error = NULL;
-
-      if (path != NULL && *path != '\0' && !aiopool_trace_start (path, &error) &&
-          !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY))
-        g_warning (AIOPOOL_TRACE_VARIABLE ": %s", error->message);
+      path = secure_getenv (AIOPOOL_TRACE_VARIABLE);
+      if (path != NULL && *path != '\0')
+        aiopool_trace_start (path, &error);
       start_marks ();
       g_once_init_leave (&once, 1);
     }
+  if (error != NULL && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY))
+    g_warning (AIOPOOL_TRACE_VARIABLE ": %s", error->message); /* whose handler may make a pool */
 }

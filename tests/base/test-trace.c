@@ -333,10 +333,49 @@ test_a_profiler_gets_marks (void)
 
 #endif
 
+static guint n_complaints;
+
+static void
+on_message (const char     *domain,
+            GLogLevelFlags  level,
+            const char     *message,
+            gpointer        user_data)
+{
+  n_complaints++;
+  aiopool_trace_check_environment (); /* as a pool does that is made here */
+}
+
+/* In a process of its own. */
+static int
+complain_in_child (void)
+{
+  alarm (10);
+  g_log_set_default_handler (on_message, NULL);
+  aiopool_trace_check_environment ();
+  aiopool_trace_check_environment ();
+  return n_complaints == 1 ? 0 : 1;
+}
+
+static void
+test_who_hears_of_a_bad_variable_may_make_a_pool (void)
+{
+  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (0);
+  g_autoptr (GSubprocess) child = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_subprocess_launcher_setenv (launcher, "AIOPOOL_TRACE", "/nowhere/trace.json", TRUE);
+  child = g_subprocess_launcher_spawn (launcher, &error, "/proc/self/exe", "--complain", NULL);
+  g_assert_no_error (error);
+  g_subprocess_wait_check (child, NULL, &error);
+  g_assert_no_error (error);
+}
+
 int
 main (int    argc,
       char **argv)
 {
+  if (argc == 2 && g_str_equal (argv[1], "--complain"))
+    return complain_in_child ();
 #ifdef HAVE_SYSPROF
   if (argc == 2 && g_str_equal (argv[1], "--mark"))
     return add_mark_in_child ();
@@ -355,6 +394,8 @@ main (int    argc,
                    test_what_finds_no_room_is_counted);
   g_test_add_func ("/base/trace/a-file-that-cannot-be-is-an-error",
                    test_a_file_that_cannot_be_is_an_error);
+  g_test_add_func ("/base/trace/who-hears-of-a-bad-variable-may-make-a-pool",
+                   test_who_hears_of_a_bad_variable_may_make_a_pool);
 #ifdef HAVE_SYSPROF
   g_test_add_func ("/base/trace/a-profiler-gets-marks", test_a_profiler_gets_marks);
 #endif
