@@ -36,7 +36,8 @@ aiopool_crew_is_spent (AiopoolScheduler *self,
          self->limits.max_tasks_per_worker;
 }
 
-/* Workers that live or are being started, and may have tasks. */
+/* Workers that live or are being started, and may have tasks; and those that failed to start until
+ * they have ended, for only then it is said what becomes of the tasks that wait for them. */
 guint
 aiopool_crew_count_alive (AiopoolScheduler *self)
 {
@@ -47,8 +48,9 @@ aiopool_crew_count_alive (AiopoolScheduler *self)
       AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
       AiopoolWorkerState state = aiopool_peer_get_state (peer);
 
-      n += state != AIOPOOL_WORKER_CLOSING && state != AIOPOOL_WORKER_DEAD &&
-           (state == AIOPOOL_WORKER_STARTING || !aiopool_crew_is_spent (self, peer));
+      n += aiopool_peer_is_failed_start (peer) ||
+           (state != AIOPOOL_WORKER_CLOSING && state != AIOPOOL_WORKER_DEAD &&
+            (state == AIOPOOL_WORKER_STARTING || !aiopool_crew_is_spent (self, peer)));
     }
   return n;
 }
@@ -59,7 +61,12 @@ count_starting (AiopoolScheduler *self)
   guint n = self->n_spawning;
 
   for (guint i = 0; i < self->peers->len; i++)
-    n += aiopool_peer_get_state (g_ptr_array_index (self->peers, i)) == AIOPOOL_WORKER_STARTING;
+    {
+      AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
+
+      n += aiopool_peer_get_state (peer) == AIOPOOL_WORKER_STARTING ||
+           aiopool_peer_is_failed_start (peer);
+    }
   return n;
 }
 

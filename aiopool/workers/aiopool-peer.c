@@ -69,6 +69,7 @@ struct _AiopoolPeer
   int                     was_told;   /* atomic: to go, or to stop a task, by this process */
 
   AiopoolCountdown        countdown;  /* under lock */
+  gboolean                was_ready;  /* under lock: might have had tasks */
   gboolean                is_pumping; /* under lock: a thread is in the outbound's flush */
   gboolean                pump_again;
   guint                   n_done;
@@ -760,8 +761,17 @@ aiopool_peer_set_ready (AiopoolPeer *self)
   if (self->state != AIOPOOL_WORKER_STARTING)
     return FALSE;
   set_state (self, AIOPOOL_WORKER_IDLE);
+  self->was_ready = TRUE;
   aiopool_countdown_set_start (&self->countdown, 0);
   return TRUE;
+}
+
+/* Under the lock. Whether it is being ended for a fault before it could have a task. */
+gboolean
+aiopool_peer_is_failed_start (AiopoolPeer *self)
+{
+  return self->state == AIOPOOL_WORKER_CLOSING && !self->was_ready &&
+         !aiopool_peer_was_told (self);
 }
 
 /* It gets no more tasks, and the grace period to go; what was sent before is still done. FALSE if
