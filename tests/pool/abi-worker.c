@@ -128,7 +128,7 @@ run_loop (int      fd,
       while (next == AIOPOOL_WORKER_NEXT_WAIT && !self->is_woken && self->later.length > 0);
       if (next == AIOPOOL_WORKER_NEXT_WAIT)
         g_assert_true (self->is_woken);
-      else if (self->later.length == 0)
+      else if (self->later.length == 0 && !self->is_woken)
         poll (&input, 1, -1);
       self->is_woken = FALSE;
     }

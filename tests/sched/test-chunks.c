@@ -231,6 +231,50 @@ test_a_call_that_nobody_answers_fails_its_item (void)
   scheduler_end (scheduler);
 }
 
+/* The functions are an interpreter's, which answers at once, or in its event loop. */
+static void
+test_items_of_an_interpreter (void)
+{
+  static const char *functions[] = { "echo", "later", "echo", "later" };
+  const char *argv[] = { g_getenv ("AIOPOOL_TEST_ABI_WORKER"), NULL };
+
+  for (guint width = 1; width <= 3; width++)
+    {
+      g_autoptr (AiopoolLauncher) launcher = aiopool_launcher_new_for_argv (argv);
+      AiopoolSchedulerLimits limits = some_limits (1);
+      AiopoolScheduler *scheduler;
+
+      limits.tasks_per_worker = width;
+      scheduler = scheduler_of (launcher, &limits);
+      for (guint i = 0; i < G_N_ELEMENTS (functions); i++)
+        {
+          g_autoptr (Whole) whole = whole_new (scheduler, functions[i], 300);
+
+          for (guint first = 0; first < 300; first += 100)
+            whole_submit (whole, first, 100);
+          whole_wait (whole);
+          whole_check (whole, 0, 300, VALUE);
+        }
+      scheduler_end (scheduler);
+    }
+}
+
+/* One that no interpreter answers fails, and the next ones go on. */
+static void
+test_items_that_an_interpreter_drops (void)
+{
+  const char *argv[] = { g_getenv ("AIOPOOL_TEST_ABI_WORKER"), NULL };
+  g_autoptr (AiopoolLauncher) launcher = aiopool_launcher_new_for_argv (argv);
+  AiopoolSchedulerLimits limits = some_limits (1);
+  AiopoolScheduler *scheduler = scheduler_of (launcher, &limits);
+  g_autoptr (Whole) whole = whole_new (scheduler, "silent", 10);
+
+  whole_submit (whole, 0, 10);
+  whole_wait (whole);
+  whole_check (whole, 0, 10, FAILED);
+  scheduler_end (scheduler);
+}
+
 static void
 test_a_call_is_as_that_of_a_task (void)
 {
@@ -396,6 +440,8 @@ add_tests (void)
   g_test_add_func ("/chunks/async", test_asynchronous_functions_one_by_one);
   g_test_add_func ("/chunks/nested", test_an_answer_while_another_chunk_runs);
   g_test_add_func ("/chunks/forgotten", test_a_call_that_nobody_answers_fails_its_item);
+  g_test_add_func ("/chunks/interpreter", test_items_of_an_interpreter);
+  g_test_add_func ("/chunks/interpreter-drops", test_items_that_an_interpreter_drops);
   g_test_add_func ("/chunks/view", test_a_call_is_as_that_of_a_task);
   g_test_add_func ("/chunks/untrusted", test_a_worker_that_shares_no_memory);
   g_test_add_func ("/chunks/result-size", test_a_small_limit_of_results);
