@@ -95,13 +95,13 @@ is_taker_near (AiopoolScheduler *self,
   return FALSE;
 }
 
-/* So many more may come before anybody looks; not for long. */
+/* So many more may come before anybody looks; not for long, though a chunk be looked at later. */
 static void
 wait_for (AiopoolScheduler *self,
           guint             n,
           gint64            now)
 {
-  if (self->balance_at == 0)
+  if (self->balance_at == 0 || self->balance_at > now + GATHER_USEC)
     self->balance_at = now + GATHER_USEC;
   aiopool_dispatch_wake_at (self, self->balance_at);
   g_atomic_int_set (&self->grace, (int) MAX (n, 1));
