@@ -313,6 +313,7 @@ static void
 heed_signals (void)
 {
   signal (SIGINT, SIG_DFL);
+  signal (SIGQUIT, SIG_DFL);
   signal (SIGTERM, SIG_DFL);
   signal (SIGHUP, SIG_DFL);
 }
