@@ -24,8 +24,8 @@
 static void deliver (AiopoolLetter *letter);
 static void deliver_last (AiopoolLetter *letter);
 
-static const AiopoolLetterKind core_kind = { deliver, NULL };
-static const AiopoolLetterKind last_kind = { deliver_last, NULL };
+static const AiopoolLetterKind core_kind = { deliver, NULL, TRUE };
+static const AiopoolLetterKind last_kind = { deliver_last, NULL, FALSE };
 
 /* In the batch's home context. */
 AiopoolBatchCore *
@@ -36,7 +36,7 @@ aiopool_batch_core_new (AiopoolBatch *batch)
   self->letter.kind = &core_kind;
   self->ref_count = 1;
   self->home = aiopool_mailbox_ref (aiopool_mailbox_get_home ());
-  self->thread = g_thread_self ();
+  self->thread = g_thread_ref (g_thread_self ());
   g_weak_ref_init (&self->object, batch);
   self->batch = batch;
   g_mutex_init (&self->lock);
@@ -83,6 +83,7 @@ core_free (AiopoolBatchCore *self)
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->changed);
   aiopool_mailbox_unref (self->home);
+  g_thread_unref (self->thread);
   g_free (self);
 }
 
@@ -154,7 +155,7 @@ deliver (AiopoolLetter *letter)
   g_mutex_unlock (&self->lock);
   if (source != NULL)
     {
-      aiopool_source_dismiss (source);
+      aiopool_source_dismiss (source, self);
       g_object_unref (source);
     }
   aiopool_batch_free_finished (self);
@@ -390,7 +391,7 @@ typedef struct
 } Belongings;
 
 /* Under the lock. Somebody who pushes is told at home that nothing is wanted any more, and so the
- * source is left for that. */
+ * source is left for that. A letter that came home meanwhile may have taken it already. */
 static void
 take_belongings (AiopoolBatchCore *self,
                  Belongings       *all)
@@ -402,18 +403,20 @@ take_belongings (AiopoolBatchCore *self,
   all->aside = g_steal_pointer (&self->aside);
   all->aside_task = g_steal_pointer (&self->aside_task);
   all->futures = g_steal_pointer (&self->futures);
-  if (self->state != AIOPOOL_FUTURE_PENDING && aiopool_source_has_pusher (self->source))
+  if (self->source != NULL && self->state != AIOPOOL_FUTURE_PENDING &&
+      aiopool_source_has_pusher (self->source))
     aiopool_batch_core_post (self);
   else
     all->source = g_steal_pointer (&self->source);
 }
 
 static void
-free_belongings (Belongings *all)
+free_belongings (AiopoolBatchCore *self,
+                 Belongings       *all)
 {
   aiopool_results_free (all->results);
   if (all->source != NULL)
-    aiopool_source_dismiss (all->source);
+    aiopool_source_dismiss (all->source, self);
   g_clear_object (&all->source);
   g_clear_object (&all->task);
   g_clear_object (&all->aside_task);
@@ -454,7 +457,7 @@ aiopool_batch_core_abandon (AiopoolBatchCore *self)
   g_mutex_lock (&self->lock);
   take_belongings (self, &all);
   g_mutex_unlock (&self->lock);
-  free_belongings (&all);
+  free_belongings (self, &all);
   aiopool_batch_free_finished (self);
   aiopool_batch_core_unref (self);
 }

@@ -99,6 +99,8 @@ pull_array (AiopoolBatchCore *self,
 /* What was pulled from a source that only user code can read. */
 typedef struct
 {
+  GVariant    *aside;     /* (owned) (nullable): as those of the core, whose they are before */
+  AiopoolTask *aside_task; /* (owned) (nullable): and after */
   GPtrArray   *values;    /* (owned) of GVariant, all of one type */
   gsize        n_bytes;
   AiopoolTask *task;      /* (owned) (nullable): instead of values */
@@ -117,17 +119,16 @@ is_of_other_type (Catch    *catch,
 
 /* Takes both. FALSE if it was put aside, since it does not go with what is there. */
 static gboolean
-add_pulled (AiopoolBatchCore *self,
-            Catch            *catch,
-            GVariant         *value,
-            AiopoolTask      *task)
+add_pulled (Catch       *catch,
+            GVariant    *value,
+            AiopoolTask *task)
 {
   if (task != NULL && catch->values->len > 0)
-    self->aside_task = task;
+    catch->aside_task = task;
   else if (task != NULL)
     catch->task = task;
   else if (is_of_other_type (catch, value))
-    self->aside = value;
+    catch->aside = value;
   else
     {
       g_ptr_array_add (catch->values, g_variant_get_normal_form (value));
@@ -138,12 +139,11 @@ add_pulled (AiopoolBatchCore *self,
   return FALSE;
 }
 
-/* Without the lock: fields of what was put aside are this thread's, which feeds. */
+/* Without the lock. */
 static void
-pull_some (AiopoolBatchCore *self,
-           AiopoolSource    *source,
-           Catch            *catch,
-           guint             n_items)
+pull_some (AiopoolSource *source,
+           Catch         *catch,
+           guint          n_items)
 {
   gint64 end = g_get_monotonic_time () + MAX_HOLD;
   AiopoolPull pull = AIOPOOL_PULL_ITEM;
@@ -152,13 +152,13 @@ pull_some (AiopoolBatchCore *self,
   while (goes_on && pull == AIOPOOL_PULL_ITEM && catch->values->len < n_items &&
          catch->n_bytes < CHUNK_BYTES)
     {
-      GVariant *value = g_steal_pointer (&self->aside);
-      AiopoolTask *task = value == NULL ? g_steal_pointer (&self->aside_task) : NULL;
+      GVariant *value = g_steal_pointer (&catch->aside);
+      AiopoolTask *task = value == NULL ? g_steal_pointer (&catch->aside_task) : NULL;
 
       if (value == NULL && task == NULL)
         pull = aiopool_source_pull (source, &value, &task, &catch->error);
       if (pull == AIOPOOL_PULL_ITEM)
-        goes_on = add_pulled (self, catch, value, task) && g_get_monotonic_time () < end;
+        goes_on = add_pulled (catch, value, task) && g_get_monotonic_time () < end;
     }
   catch->has_ended = pull == AIOPOOL_PULL_END;
   catch->is_late = pull == AIOPOOL_PULL_LATER;
@@ -191,21 +191,22 @@ pull_source (AiopoolBatchCore *self,
 {
   g_autoptr (AiopoolSource) source = NULL;
   guint n_tasks = get_window (self) - self->n_tasks;
-  Catch catch = { NULL };
+  Catch catch = { .aside = g_steal_pointer (&self->aside),
+                  .aside_task = g_steal_pointer (&self->aside_task) };
   AiopoolPiece *piece;
   gint64 left;
 
-  if (self->source == NULL)
-    return NULL;
   source = g_object_ref (self->source);
   g_mutex_unlock (&self->lock);
   catch.values = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
-  pull_some (self, source, &catch, n_items);
+  pull_some (source, &catch, n_items);
   left = aiopool_source_count_left (source);
   if (catch.is_late)
     aiopool_source_want (source, (guint) MIN ((guint64) n_tasks * n_items, G_MAXINT));
   piece = make_piece (self, &catch);
   g_mutex_lock (&self->lock);
+  self->aside = catch.aside;
+  self->aside_task = catch.aside_task;
   self->is_late = catch.is_late;
   if (left >= 0)
     self->n_total = (gint64) self->n_pulled + left + (piece != NULL ? piece->n_items : 0) +
@@ -213,7 +214,7 @@ pull_source (AiopoolBatchCore *self,
   if (catch.has_ended)
     {
       self->has_ended = TRUE;
-      if (catch.error != NULL && !self->is_broken_off)
+      if (catch.error != NULL && self->error == NULL)
         self->error = g_steal_pointer (&catch.error);
     }
   g_clear_error (&catch.error);
@@ -236,8 +237,16 @@ get_next (AiopoolBatchCore *self,
       self->needs = AIOPOOL_RIGHTS_SOURCE;
       return NULL;
     }
+  if (self->array == NULL && g_get_monotonic_time () > self->feed_end)
+    {
+      self->needs = AIOPOOL_RIGHTS_SOURCE;
+      self->is_tired = TRUE;
+      return NULL;
+    }
   if (self->array != NULL)
     piece = pull_array (self, get_chunk_size (self));
+  else if (self->source == NULL)
+    piece = NULL;
   else
     piece = pull_source (self, get_chunk_size (self));
   if (piece != NULL)
@@ -401,7 +410,7 @@ dismiss_if_due (AiopoolBatchCore *self,
     }
   g_mutex_unlock (&self->lock);
   if (source != NULL)
-    aiopool_source_dismiss (source);
+    aiopool_source_dismiss (source, self);
 }
 
 /* Under the lock. */
@@ -410,6 +419,9 @@ feed_locked (AiopoolBatchCore *self,
              AiopoolRights     rights)
 {
   self->is_feeding = TRUE;
+  self->feeder = g_thread_self ();
+  self->feed_end = g_get_monotonic_time () + MAX_HOLD;
+  self->is_tired = FALSE;
   do
     {
       self->feed_again = FALSE;
@@ -419,6 +431,7 @@ feed_locked (AiopoolBatchCore *self,
     }
   while (self->feed_again);
   self->is_feeding = FALSE;
+  self->feeder = NULL;
 }
 
 /* An item has failed, which is the end of a batch that stops on errors. */
@@ -451,7 +464,7 @@ aiopool_batch_feed (AiopoolBatchCore *self,
   if (self->needs <= rights)
     self->needs = AIOPOOL_RIGHTS_LIBRARY;
   feed_locked (self, rights);
-  if (self->needs > rights)
+  if (self->needs > rights || self->is_tired)
     aiopool_batch_core_post (self);
   aiopool_batch_core_check_over (self);
   if (self->needs > AIOPOOL_RIGHTS_LIBRARY)

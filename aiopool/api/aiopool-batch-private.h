@@ -60,7 +60,7 @@ struct _AiopoolBatchCore
   AiopoolLetter      letter;     /* first: has the home context see to the batch */
   int                ref_count;  /* atomic: the object, each chunk, the letter, the alarm */
   AiopoolMailbox    *home;       /* (owned): never changes, as the next */
-  GThread           *thread;     /* (unowned: only compared) that made the batch */
+  GThread           *thread;     /* (owned): that made the batch; no other gets its address */
   GWeakRef           object;     /* of the AiopoolBatch */
   AiopoolBatch      *batch;      /* (unowned) (nullable): NULL once disposed */
   GMutex             lock;
@@ -96,6 +96,9 @@ struct _AiopoolBatchCore
   gboolean           was_started; /* by start(), not by who reads */
   gboolean           wants_stop; /* the first error is there, and the rest is to be cancelled */
   gboolean           is_feeding; /* somebody sees to it that there is something to do */
+  GThread           *feeder;     /* (unowned: it is there) (nullable): who does */
+  gint64             feed_end;   /* monotonic microseconds: when it leaves the source alone */
+  gboolean           is_tired;   /* the home context goes on, after others */
   gboolean           feed_again;
   gboolean           is_full;    /* the executor has no room */
   gboolean           is_late;    /* the source has nothing for now */

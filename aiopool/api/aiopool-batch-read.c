@@ -247,7 +247,7 @@ deliver (AiopoolLetter *letter)
   reader_unref (reader);
 }
 
-static const AiopoolLetterKind reader_kind = { deliver, NULL };
+static const AiopoolLetterKind reader_kind = { deliver, NULL, FALSE };
 
 static gboolean
 on_reader_timeout (gpointer user_data)
@@ -380,12 +380,21 @@ find_hopeless (AiopoolBatchCore *core)
   return has_hopeless;
 }
 
+/* Under the lock: what waits is a function that this thread called in order to feed the batch, and
+ * nothing is under way that could end it. */
+static gboolean
+is_inside (AiopoolBatchCore *core)
+{
+  return core->n_tasks == 0 && core->feeder == g_thread_self ();
+}
+
 typedef enum
 {
   WAIT_READY,
   WAIT_LATE,
   WAIT_CANCELLED,
-  WAIT_HOPELESS
+  WAIT_HOPELESS,
+  WAIT_INSIDE
 } WaitResult;
 
 /* Under the lock, which is let go meanwhile. */
@@ -408,6 +417,8 @@ wait_until_ready (AiopoolBatchCore *core,
         return WAIT_CANCELLED;
       if (is_late)
         return WAIT_LATE;
+      if (is_inside (core))
+        return WAIT_INSIDE;
       if (core->needs > AIOPOOL_RIGHTS_LIBRARY && core->needs <= rights && !core->is_feeding)
         {
           g_mutex_unlock (&core->lock);
@@ -466,6 +477,9 @@ set_error (AiopoolBatchCore *core,
   else if (result == WAIT_HOPELESS)
     g_set_error_literal (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_WOULD_BLOCK,
                          "An item needs the main context of the thread that waits for it");
+  else if (result == WAIT_INSIDE)
+    g_set_error_literal (error, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_WOULD_BLOCK,
+                         "The batch needs the function that waits for it in order to go on");
   else if (result == WAIT_LATE)
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
                          "No item has ended within the time of the read");
@@ -533,9 +547,9 @@ return_read (GTask            *task,
  *
  * Fails with %G_IO_ERROR_TIMED_OUT after @timeout or that of the batch, with %G_IO_ERROR_CANCELLED
  * if @cancellable or the batch was cancelled, with %AIOPOOL_POOL_ERROR_WOULD_BLOCK if the executor
- * needs the main context of this thread to end an item, with the error of the source, with that of
- * the first item that failed if the batch stops on errors, and as [method@Aiopool.Executor.submit]
- * if the executor takes no tasks.
+ * needs the main context of this thread to end an item, or if it is the batch that called this
+ * thread for its next item, with the error of the source, with that of the first item that failed if
+ * the batch stops on errors, and as [method@Aiopool.Executor.submit] if the executor takes no tasks.
  *
  * Returns: (transfer full) (nullable): a future that has ended; %NULL at the end
  *

@@ -63,12 +63,12 @@ submit_job (AiopoolBatchChunk *chunk,
 
 /* The task that one gets who takes no chunks. */
 static AiopoolTask *
-make_task (AiopoolBatchChunk *chunk)
+make_task (AiopoolBatchChunk *chunk,
+           AiopoolTask       *model)
 {
   if (chunk->piece.task != NULL)
     return g_object_ref (chunk->piece.task);
-  return aiopool_task_new_alike (chunk->core->task,
-                                 aiopool_payload_ref (chunk->spec.argument));
+  return aiopool_task_new_alike (model, aiopool_payload_ref (chunk->spec.argument));
 }
 
 /* It may have ended already. */
@@ -85,9 +85,10 @@ watch (AiopoolBatchChunk *chunk)
 static gboolean
 submit_task (AiopoolBatchChunk *chunk,
              AiopoolExecutor   *executor,
+             AiopoolTask       *model,
              GError           **error)
 {
-  g_autoptr (AiopoolTask) task = make_task (chunk);
+  g_autoptr (AiopoolTask) task = make_task (chunk, model);
   AiopoolFuture *future = aiopool_executor_submit (executor, task, NULL, error);
 
   if (future == NULL)
@@ -125,11 +126,13 @@ cancel (AiopoolBatchChunk *chunk,
 
 /* (transfer full) (element-type AiopoolBatchChunk): each with a hold. */
 static GPtrArray *
-hold_chunks (AiopoolBatchCore *core)
+hold_chunks (AiopoolBatchCore  *core,
+             AiopoolCancelMode *mode)
 {
   GPtrArray *chunks = g_ptr_array_new ();
 
   g_mutex_lock (&core->lock);
+  *mode = core->mode;
   for (AiopoolBatchChunk *chunk = core->chunks; chunk != NULL; chunk = chunk->next)
     {
       g_atomic_int_inc (&chunk->job.holds);
@@ -156,29 +159,40 @@ undo (AiopoolBatchChunk *chunk,
   aiopool_batch_free_chunk (chunk);
 }
 
-/* Under the lock: counts a task more. (transfer full) (nullable): who gets it, unless it is a
- * pool. */
+/* Counts a task more. (transfer full) (nullable): who gets it, unless it is a pool. Another thread
+ * may drop the batch from here on, and with it executor and task. */
 static AiopoolExecutor *
-begin (AiopoolBatchChunk *chunk)
+begin (AiopoolBatchChunk  *chunk,
+       AiopoolTask       **model)
 {
   AiopoolBatchCore *core = chunk->core;
+  AiopoolExecutor *executor = NULL;
 
+  g_mutex_lock (&core->lock);
   aiopool_batch_link_chunk (chunk, &core->chunks);
   core->n_tasks++;
-  return core->scheduler == NULL && core->executor != NULL ? g_object_ref (core->executor) : NULL;
+  if (core->scheduler == NULL && core->executor != NULL)
+    {
+      executor = g_object_ref (core->executor);
+      *model = g_object_ref (core->task);
+    }
+  g_mutex_unlock (&core->lock);
+  return executor;
 }
 
 static void
 cancel_if_late (AiopoolBatchChunk *chunk,
                 AiopoolRights      rights)
 {
+  AiopoolCancelMode mode;
   gboolean is_late;
 
   g_mutex_lock (&chunk->core->lock);
   is_late = chunk->core->is_broken_off;
+  mode = chunk->core->mode;
   g_mutex_unlock (&chunk->core->lock);
   if (is_late)
-    cancel (chunk, chunk->core->mode, rights);
+    cancel (chunk, mode, rights);
 }
 
 /* Takes @piece if it returns TRUE. */
@@ -190,12 +204,14 @@ aiopool_batch_submit (AiopoolBatchCore *core,
 {
   AiopoolBatchChunk *chunk = chunk_new (core, piece);
   g_autoptr (AiopoolExecutor) executor = NULL;
+  g_autoptr (AiopoolTask) model = NULL;
   gboolean is_taken;
 
-  g_mutex_lock (&core->lock);
-  executor = begin (chunk);
-  g_mutex_unlock (&core->lock);
-  is_taken = executor != NULL ? submit_task (chunk, executor, error) : submit_job (chunk, error);
+  executor = begin (chunk, &model);
+  if (executor != NULL)
+    is_taken = submit_task (chunk, executor, model, error);
+  else
+    is_taken = submit_job (chunk, error);
   if (!is_taken)
     {
       undo (chunk, piece);
@@ -214,13 +230,14 @@ void
 aiopool_batch_cancel_chunks (AiopoolBatchCore *core,
                              AiopoolRights     rights)
 {
-  g_autoptr (GPtrArray) chunks = hold_chunks (core);
+  AiopoolCancelMode mode;
+  g_autoptr (GPtrArray) chunks = hold_chunks (core, &mode);
 
   for (guint i = 0; i < chunks->len; i++)
     {
       AiopoolBatchChunk *chunk = g_ptr_array_index (chunks, i);
 
-      cancel (chunk, core->mode, rights);
+      cancel (chunk, mode, rights);
       aiopool_batch_drop_chunk (&chunk->job, NULL);
     }
 }

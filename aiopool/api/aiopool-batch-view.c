@@ -42,33 +42,40 @@ find_future (AiopoolBatchCore *core,
   return ref != NULL ? g_weak_ref_get (ref) : NULL;
 }
 
+/* Those that are not are held, for the reference may become the last one. */
 static gboolean
 is_gone (gpointer key,
          gpointer value,
          gpointer user_data)
 {
-  g_autoptr (GObject) object = g_weak_ref_get (value);
+  GObject *object = g_weak_ref_get (value);
 
+  if (object != NULL)
+    g_ptr_array_add (user_data, object);
   return object == NULL;
 }
 
-/* Under the lock. Those that nobody holds any more go when there may be many. */
-static void
+/* Under the lock. Those that nobody holds any more go when there may be many. (transfer full)
+ * (nullable): what is to be let go without the lock. */
+static GPtrArray *
 keep_future (AiopoolBatchCore *core,
              guint64           number,
              AiopoolFuture    *future)
 {
   GWeakRef *ref = g_new (GWeakRef, 1);
+  GPtrArray *held = NULL;
 
   if (core->futures == NULL)
     core->futures = new_futures ();
   if (g_hash_table_size (core->futures) >= MAX (core->n_futures_swept * 2, MANY_FUTURES))
     {
-      g_hash_table_foreach_remove (core->futures, is_gone, NULL);
+      held = g_ptr_array_new_with_free_func (g_object_unref);
+      g_hash_table_foreach_remove (core->futures, is_gone, held);
       core->n_futures_swept = g_hash_table_size (core->futures);
     }
   g_weak_ref_init (ref, future);
   g_hash_table_replace (core->futures, g_memdup2 (&number, sizeof number), ref);
+  return held;
 }
 
 static AiopoolPayload *
@@ -128,6 +135,7 @@ aiopool_batch_make_future (AiopoolBatchCore *core,
                            AiopoolItemView  *view)
 {
   AiopoolFuture *future, *other = NULL;
+  GPtrArray *held = NULL;
 
   if (view->future != NULL)
     return g_steal_pointer (&view->future);
@@ -138,9 +146,10 @@ aiopool_batch_make_future (AiopoolBatchCore *core,
     {
       other = find_future (core, number);
       if (other == NULL)
-        keep_future (core, number, future);
+        held = keep_future (core, number, future);
     }
   g_mutex_unlock (&core->lock);
+  g_clear_pointer (&held, g_ptr_array_unref);
   if (other == NULL)
     return future;
   g_object_unref (future);

@@ -181,7 +181,7 @@ is_end_quiet (AiopoolLetter *letter)
   return calls_nobody (future_of_letter (letter), TRUE);
 }
 
-static const AiopoolLetterKind end_kind = { deliver_end, is_end_quiet };
+static const AiopoolLetterKind end_kind = { deliver_end, is_end_quiet, FALSE };
 
 /* Gives back the reference that was held until the end, at home. */
 static void
@@ -472,7 +472,7 @@ is_news_quiet (AiopoolLetter *letter)
   return !has_more && !g_signal_has_handler_pending (extra->future, signals[SIGNAL_LOG], 0, TRUE);
 }
 
-static const AiopoolLetterKind news_kind = { deliver_news, is_news_quiet };
+static const AiopoolLetterKind news_kind = { deliver_news, is_news_quiet, FALSE };
 
 /* Under the lock, so that the letter is in the mailbox before that of the end. */
 static void
@@ -634,7 +634,7 @@ deliver_listener (AiopoolLetter *letter)
   free_listener (listener);
 }
 
-static const AiopoolLetterKind listener_kind = { deliver_listener, NULL };
+static const AiopoolLetterKind listener_kind = { deliver_listener, NULL, FALSE };
 
 /* Under the lock: puts it behind the others. TRUE if one of them goes to the same mailbox. */
 static gboolean

@@ -134,7 +134,7 @@ deliver_waiter (AiopoolLetter *letter)
   return_haul (self);
 }
 
-static const AiopoolLetterKind waiter_kind = { deliver_waiter, NULL };
+static const AiopoolLetterKind waiter_kind = { deliver_waiter, NULL, FALSE };
 
 /* FALSE if it is over already: its letter is under way. */
 static gboolean

@@ -244,7 +244,7 @@ is_home_quiet (AiopoolLetter *letter)
   return result;
 }
 
-static const AiopoolLetterKind home_kind = { deliver_home, is_home_quiet };
+static const AiopoolLetterKind home_kind = { deliver_home, is_home_quiet, FALSE };
 
 /* FALSE if this is not the thread of the home context. */
 static gboolean

@@ -94,7 +94,7 @@ deliver_change (AiopoolLetter *letter)
   aiopool_pool_figures_unref (self);
 }
 
-static const AiopoolLetterKind change_kind = { deliver_change, NULL };
+static const AiopoolLetterKind change_kind = { deliver_change, NULL, FALSE };
 
 /* In the pool's home context. */
 AiopoolPoolFigures *

@@ -89,7 +89,7 @@ is_log_quiet (AiopoolLetter *letter)
   return pool == NULL || !g_signal_has_handler_pending (pool, log_signal, 0, TRUE);
 }
 
-static const AiopoolLetterKind log_kind = { deliver_log, is_log_quiet };
+static const AiopoolLetterKind log_kind = { deliver_log, is_log_quiet, FALSE };
 
 /* In the pool's home context. */
 AiopoolPoolLog *

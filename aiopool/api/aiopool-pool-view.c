@@ -50,7 +50,7 @@ deliver_change (AiopoolLetter *letter)
   aiopool_pool_view_unref (self);
 }
 
-static const AiopoolLetterKind change_kind = { deliver_change, NULL };
+static const AiopoolLetterKind change_kind = { deliver_change, NULL, FALSE };
 
 /* In the pool's home context. */
 AiopoolPoolView *

@@ -220,7 +220,7 @@ deliver (AiopoolLetter *letter)
   waiting_unref (waiting);
 }
 
-static const AiopoolLetterKind room_kind = { deliver, NULL };
+static const AiopoolLetterKind room_kind = { deliver, NULL, FALSE };
 
 static void
 on_waiting_cancelled (GCancellable *cancellable,

@@ -27,6 +27,7 @@ void        aiopool_source_want       (AiopoolSource      *self,
                                        guint               n_items);
 gint64      aiopool_source_count_left (AiopoolSource      *self);
 gboolean    aiopool_source_has_pusher (AiopoolSource      *self);
-void        aiopool_source_dismiss    (AiopoolSource      *self);
+void        aiopool_source_dismiss    (AiopoolSource      *self,
+                                       gpointer            data);
 
 G_END_DECLS

@@ -592,27 +592,38 @@ aiopool_source_has_pusher (AiopoolSource *self)
   return result;
 }
 
-/* The batch wants no more. Where user code may run. */
-void
-aiopool_source_dismiss (AiopoolSource *self)
+/* Under the lock. FALSE if it was before, or if it is another batch's. */
+static gboolean
+dismiss (AiopoolSource *self,
+         gpointer       data,
+         GQueue        *pushed)
 {
-  GQueue pushed = G_QUEUE_INIT;
-  gboolean is_first, has_ended;
-
-  g_mutex_lock (&self->lock);
-  is_first = !self->is_dismissed;
-  has_ended = self->has_ended;
+  if (self->is_dismissed || (self->is_claimed && self->wake_data != data))
+    return FALSE;
   self->is_dismissed = TRUE;
   self->wake = NULL;
-  if (is_first)
-    {
-      pushed = self->pushed;
-      g_queue_init (&self->pushed);
-    }
+  *pushed = self->pushed;
+  g_queue_init (&self->pushed);
+  return TRUE;
+}
+
+/* The batch, which is @data of claim(), wants no more. Where user code may run. */
+void
+aiopool_source_dismiss (AiopoolSource *self,
+                        gpointer       data)
+{
+  GQueue pushed = G_QUEUE_INIT;
+  gboolean is_mine, has_ended;
+
+  g_mutex_lock (&self->lock);
+  is_mine = dismiss (self, data, &pushed);
+  has_ended = self->has_ended;
   g_mutex_unlock (&self->lock);
+  if (!is_mine)
+    return;
   g_queue_clear_full (&pushed, free_pushed);
   if (self->list != NULL)
     g_clear_signal_handler (&self->changed_id, self->list);
-  if (is_first && !has_ended && self->wanted_func != NULL)
+  if (!has_ended && self->wanted_func != NULL)
     self->wanted_func (self, 0, self->user_data);
 }

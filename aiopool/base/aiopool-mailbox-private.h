@@ -17,6 +17,7 @@ typedef struct
   AiopoolLetterFunc deliver;  /* in the home context, by iteration */
   AiopoolLetterTest is_quiet; /* (nullable): TRUE if delivery would call no user code but drop
                                * references; such a letter wakes nobody */
+  gboolean          is_long;  /* delivery may take milliseconds: the clock is looked at then */
 } AiopoolLetterKind;
 
 /* Embedded in what is delivered; in at most one mailbox at a time. */

@@ -104,8 +104,10 @@ mailbox_dispatch (GSource     *source,
 
   for (guint n = 1; n <= MAX_PER_DISPATCH && (letter = pop (self)) != NULL; n++)
     {
+      gboolean is_long = letter->kind->is_long;
+
       letter->kind->deliver (letter);
-      if (n % 16 == 0 && g_get_monotonic_time () > end)
+      if ((is_long || n % 16 == 0) && g_get_monotonic_time () > end)
         break;
     }
   aiopool_mailbox_unref (self);

@@ -20,7 +20,7 @@ letter_is_quiet (AiopoolLetter *letter)
   return ((Letter *) letter)->is_quiet;
 }
 
-static const AiopoolLetterKind letter_kind = { letter_deliver, letter_is_quiet };
+static const AiopoolLetterKind letter_kind = { letter_deliver, letter_is_quiet, FALSE };
 
 /* (transfer full): loud ones, numbered; to be freed with g_free(). */
 Letter *
