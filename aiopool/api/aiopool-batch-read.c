@@ -547,9 +547,9 @@ return_read (GTask            *task,
  *
  * Fails with %G_IO_ERROR_TIMED_OUT after @timeout or that of the batch, with %G_IO_ERROR_CANCELLED
  * if @cancellable or the batch was cancelled, with %AIOPOOL_POOL_ERROR_WOULD_BLOCK if the executor
- * needs the main context of this thread to end an item, or if it is the batch that called this
- * thread for its next item, with the error of the source, with that of the first item that failed if
- * the batch stops on errors, and as [method@Aiopool.Executor.submit] if the executor takes no tasks.
+ * needs the main context of this thread to end an item, or if the batch has called this thread for
+ * its next item, with the error of the source, with that of the first item that failed if the batch
+ * stops on errors, and as [method@Aiopool.Executor.submit] if the executor takes no tasks.
  *
  * Returns: (transfer full) (nullable): a future that has ended; %NULL at the end
  *

@@ -291,7 +291,7 @@ test_a_source_that_is_never_empty_leaves_the_context_to_others (gconstpointer da
   helper_shutdown (executor, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
-/* --- executors that are sudden, or never ready ------------------------------------------------- */
+/* --- executors that are sudden, or never ready ------------------------------------------------ */
 
 #define TYPE_ODD (odd_get_type ())
 G_DECLARE_FINAL_TYPE (Odd, odd, TEST, ODD, AiopoolExecutor)
