@@ -55,6 +55,16 @@ const Entry = GObject.registerClass(class Entry extends GObject.Object {
     }
 });
 
+/* Of the error that a promise is rejected with. */
+async function codeOf(promise) {
+    try {
+        await promise;
+    } catch (error) {
+        return error.code;
+    }
+    return null;
+}
+
 const tests = {
     async 'next-async-gives-one-after-the-other'() {
         assertEqual(await drain(map()), numbers);
@@ -127,6 +137,53 @@ const tests = {
         const source = Aiopool.Source.new_for_list(store,
             entry => new GLib.Variant('i', entry.number));
         assertEqual(await drain(newBatch(source)), numbers);
+    },
+
+    async 'tasks-in-a-list-are-a-source'() {
+        const store = Gio.ListStore.new(Aiopool.Task.$gtype);
+        numbers.forEach(number =>
+            store.append(Aiopool.Task.new('echo', new GLib.Variant('(i)', [number]))));
+        const source = Aiopool.Source.new_for_list(store, null);
+        assertEqual(await drain(Aiopool.Batch.new(pool, null, source)), numbers);
+    },
+
+    async 'tuples-are-arguments'() {
+        const items = new GLib.Variant('a(si)', [['a', 1], ['b', 2]]);
+        const batch = pool.starmap(Aiopool.Task.new('echo', null), items);
+        assertEqual(batch.collect_all(LIMIT, null).recursiveUnpack(), [['a', 1], ['b', 2]]);
+    },
+
+    async 'items-and-tasks-are-pushed-before-an-error'() {
+        const source = Aiopool.Source.new_pushed(null);
+        assertEqual(source.push(new GLib.Variant('i', 1)), true);
+        assertEqual(source.push_task(Aiopool.Task.new('fail', null)), true);
+        source.fail(new GLib.Error(Gio.IOErrorEnum, Gio.IOErrorEnum.BUSY, 'on purpose'));
+        const batch = newBatch(source);
+        assertEqual((await batch.next_async(null)).get_result().recursiveUnpack(), [1]);
+        const failed = await batch.next_async(null);
+        assertEqual(failed.get_error().matches(Gio.IOErrorEnum, Gio.IOErrorEnum.NOT_FOUND), true);
+        assertEqual(await codeOf(batch.next_async(null)), Gio.IOErrorEnum.BUSY);
+        assertEqual(batch.dup_error().message, 'on purpose');
+    },
+
+    async 'what-a-function-throws-ends-the-batch'() {
+        let n = 0;
+        const source = Aiopool.Source.new_for_callback(() => {
+            if (n < 3)
+                return new GLib.Variant('i', n++);
+            throw new GLib.Error(Gio.IOErrorEnum, Gio.IOErrorEnum.BUSY, 'on purpose');
+        });
+        const batch = newBatch(source);
+        for (let i = 0; i < 3; i++)
+            assertEqual((await batch.next_async(null)).get_position(), i);
+        assertEqual(await codeOf(batch.next_async(null)), Gio.IOErrorEnum.BUSY);
+    },
+
+    async 'a-batch-is-cancelled'() {
+        const batch = map();
+        assertEqual(batch.cancel(Aiopool.CancelMode.FORCE), true);
+        assertEqual(await codeOf(batch.collect_all_async(null)), Gio.IOErrorEnum.CANCELLED);
+        assertEqual(batch.state, Aiopool.FutureState.CANCELLED);
     },
 
     async 'a-batch-is-a-list'() {

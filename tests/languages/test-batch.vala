@@ -90,6 +90,58 @@ void test_push () throws Error {
     assert_null (batch.next (LIMIT));
 }
 
+void test_starmap () throws Error {
+    var items = new Variant.parsed ("[('a', 1), ('b', 2)]");
+    var batch = pool.starmap (new Aiopool.Task ("echo", null), items);
+    var results = batch.collect_all (LIMIT);
+    assert_true (results.equal (items));
+}
+
+void test_array () throws Error {
+    var source = new Aiopool.Source.for_array (new Variant.parsed ("[0, 1, 2]"));
+    var batch = new Aiopool.Batch (pool, new Aiopool.Task ("echo", null), source);
+    var futures = batch.next_batch (3, 0, LIMIT);
+    assert_cmpuint (futures.get_n_items (), CompareOperator.EQ, 3);
+    assert_cmpint (number_of ((Aiopool.Future) futures.get_item (2)), CompareOperator.EQ, 2);
+    assert_null (batch.next_batch (1, 0, LIMIT));
+}
+
+void test_tasks () throws Error {
+    var tasks = new ListStore (typeof (Aiopool.Task));
+    for (var i = 0; i < N_ITEMS; i++)
+        tasks.append (new Aiopool.Task ("echo", new Variant ("(i)", i)));
+    var source = new Aiopool.Source.for_list (tasks, null);
+    var batch = new Aiopool.Batch (pool, null, source);
+    for (var i = 0; i < N_ITEMS; i++)
+        assert_cmpint (number_of (batch.next (LIMIT)), CompareOperator.EQ, i);
+    var other = new Aiopool.Source.for_list (tasks, (task) => {
+        throw new IOError.BUSY ("on purpose");
+    });
+    batch = new Aiopool.Batch (pool, new Aiopool.Task ("echo", null), other);
+    try {
+        batch.next (LIMIT);
+        assert_not_reached ();
+    } catch (IOError.BUSY error) {
+        assert_true (batch.dup_error () is IOError.BUSY);
+    }
+}
+
+void test_fail () throws Error {
+    var source = new Aiopool.Source.pushed (null);
+    assert_true (source.push (new Variant.int32 (1)));
+    assert_true (source.push_task (new Aiopool.Task ("fail", null)));
+    source.fail (new IOError.BUSY ("on purpose"));
+    var batch = new Aiopool.Batch (pool, new Aiopool.Task ("echo", null), source);
+    assert_cmpint (number_of (batch.next (LIMIT)), CompareOperator.EQ, 1);
+    assert_true (batch.next (LIMIT).get_error () is IOError.NOT_FOUND);
+    try {
+        batch.next (LIMIT);
+        assert_not_reached ();
+    } catch (IOError.BUSY error) {
+        assert_cmpuint (batch.n_failed, CompareOperator.EQ, 1);
+    }
+}
+
 void test_list () throws Error {
     var batch = map ();
     uint n_added = 0;
@@ -137,6 +189,10 @@ int main (string[] args) {
     add_test ("collect-all-gives-an-array", test_collect_all);
     add_test ("a-function-is-a-source", test_source);
     add_test ("items-are-pushed-as-they-are-wanted", test_push);
+    add_test ("tuples-are-arguments", test_starmap);
+    add_test ("an-array-is-a-source", test_array);
+    add_test ("tasks-in-a-list-are-a-source", test_tasks);
+    add_test ("items-and-tasks-are-pushed-before-an-error", test_fail);
     add_test ("a-batch-is-a-list", test_list);
     add_test ("a-cancel-ends-it", test_cancel);
 

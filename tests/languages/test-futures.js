@@ -147,6 +147,28 @@ const tests = {
         await assertRejects(Gio.IOErrorEnum, Gio.IOErrorEnum.BUSY, past.collect_async(null));
     },
 
+    async 'what-a-chained-function-throws-is-the-error'() {
+        const fail = () => {
+            throw new GLib.Error(Gio.IOErrorEnum, Gio.IOErrorEnum.BUSY, 'on purpose');
+        };
+        for (const failed of [submit(1).map(Aiopool.ChainFlags.NONE, fail),
+            submit(1).chain(Aiopool.ChainFlags.NONE, fail)])
+            await assertRejects(Gio.IOErrorEnum, Gio.IOErrorEnum.BUSY, failed.collect_async(null));
+        const silent = submit(1).map(Aiopool.ChainFlags.NONE, () => null);
+        await assertRejects(Aiopool.TaskError, Aiopool.TaskError.FAILED,
+            silent.collect_async(null));
+    },
+
+    'what-is-removed-is-not-waited-for'() {
+        const promise = Aiopool.Promise.new(null);
+        const set = Aiopool.FutureSet.new_for([promise.get_future(), submit(1)]);
+        assert(set.remove(promise.get_future()), 'was not there');
+        assert(!set.remove(promise.get_future()), 'was still there');
+        assertEqual(set.collect_all(LIMIT, null).recursiveUnpack(), [[1]]);
+        assertEqual(set.next_batch(0, LIMIT, null).get_n_items(), 1);
+        assertEqual(set.next(-1, null), null);
+    },
+
     async 'one-future-is-awaited-in-several-places'() {
         const future = submit(7);
         const set = Aiopool.FutureSet.new_for([future]);

@@ -102,6 +102,16 @@ void test_collect () throws Error {
     }
 }
 
+void test_remove () throws Error {
+    var promise = new Aiopool.Promise (null);
+    var futures = new_set (1);
+    assert_true (futures.add (promise.get_future ()));
+    assert_true (futures.remove (promise.get_future ()));
+    assert_false (futures.remove (promise.get_future ()));
+    assert_cmpuint (futures.next_batch (0, LIMIT).get_n_items (), CompareOperator.EQ, 1);
+    assert_null (futures.next (-1));
+}
+
 void test_chain () throws Error {
     var n_called = 0;
     var doubled = submit (21).map (Aiopool.ChainFlags.RESULTS_ONLY, (future) => {
@@ -152,6 +162,7 @@ int main (string[] args) {
     add_test ("a-set-is-drained-in-a-main-loop", test_drain_async);
     add_test ("a-wait-for-any-ends-in-time", test_wait);
     add_test ("results-are-collected-in-order", test_collect);
+    add_test ("what-is-removed-is-not-waited-for", test_remove);
     add_test ("futures-are-chained", test_chain);
     add_test ("a-chain-that-fails", test_chain_fails);
 
