@@ -16,6 +16,7 @@
 #define MANY_FUTURES 1024 /* in the table, when it is first swept */
 
 static guint notify_id;
+static guint changed_id;
 
 static void
 free_weak_ref (gpointer data)
@@ -169,14 +170,19 @@ aiopool_batch_take (AiopoolBatchCore *core,
     aiopool_results_take_first (core->results, view);
 }
 
+static gboolean
+is_heard (gpointer batch,
+          guint    signal_id)
+{
+  return g_signal_handler_find (batch, G_SIGNAL_MATCH_ID, signal_id, 0, NULL, NULL, NULL) != 0;
+}
+
 /* Under the lock. */
 gboolean
 aiopool_batch_view_is_watched (AiopoolBatchCore *core)
 {
-  if (core->is_viewed)
-    return TRUE;
-  return g_signal_handler_find (core->batch, G_SIGNAL_MATCH_ID, notify_id, 0, NULL, NULL,
-                                NULL) != 0;
+  return core->is_viewed || is_heard (core->batch, notify_id) ||
+         is_heard (core->batch, changed_id);
 }
 
 /* What the list does not show any more is let go. */
@@ -232,6 +238,7 @@ show_new (AiopoolBatchCore *core,
     g_list_model_items_changed (list, (guint) position, 0, (guint) n_added);
 }
 
+/* Who listens and has not looked at the list is told of everything in it. */
 static void
 sync_list (AiopoolBatchCore *core,
            GListModel       *list)
@@ -239,6 +246,11 @@ sync_list (AiopoolBatchCore *core,
   gboolean is_viewed;
 
   g_mutex_lock (&core->lock);
+  if (!core->is_viewed && is_heard (list, changed_id))
+    {
+      core->is_viewed = TRUE;
+      core->shown_first = core->shown_end = core->taken;
+    }
   is_viewed = core->is_viewed;
   g_mutex_unlock (&core->lock);
   if (!is_viewed)
@@ -393,4 +405,5 @@ aiopool_batch_init_list (gpointer iface,
   list_iface->get_n_items = get_n_items;
   list_iface->get_item = get_item;
   notify_id = g_signal_lookup ("notify", G_TYPE_OBJECT);
+  changed_id = g_signal_lookup ("items-changed", G_TYPE_LIST_MODEL);
 }

@@ -306,6 +306,21 @@ test_a_list_shows_what_has_ended (gconstpointer data)
   helper_shutdown (executor, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
+/* As a binding does that makes something of each item as it comes. */
+static void
+test_who_only_listens_is_told_of_all (gconstpointer data)
+{
+  g_autoptr (AiopoolExecutor) executor = batch_executor (data);
+  g_autoptr (AiopoolBatch) batch = batch_act (data, executor, "echo", 20);
+  View view = { G_LIST_MODEL (batch) };
+
+  g_signal_connect (batch, "items-changed", G_CALLBACK (on_changed), &view);
+  aiopool_batch_start (batch);
+  while (view.n_items < 20)
+    g_main_context_iteration (NULL, TRUE);
+  helper_shutdown (executor, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 static void
 test_what_is_taken_leaves_the_list (gconstpointer data)
 {
@@ -370,6 +385,7 @@ main (int    argc,
   batch_add ("collect-and-wait-have-asynchronous-twins",
              test_collect_and_wait_have_asynchronous_twins);
   batch_add ("a-list-shows-what-has-ended", test_a_list_shows_what_has_ended);
+  batch_add ("who-only-listens-is-told-of-all", test_who_only_listens_is_told_of_all);
   batch_add ("what-is-taken-leaves-the-list", test_what_is_taken_leaves_the_list);
   helper_add ("/batch/a-read-that-would-never-end-says-so",
               test_a_read_that_would_never_end_says_so);
