@@ -306,8 +306,6 @@ class Batch(Aiopool.Batch):
         """What can be had without waiting; the end is left to who waits."""
         if self._kept:
             return self._kept.popleft()
-        if len(self) == 0:
-            return None
         try:
             futures = super().next_batch(0, 1, 0, None)
         except GLib.Error:
