@@ -13,6 +13,7 @@ _PLACES = {
     "Countdown": "_tools",
     "CurrentTask": "_native",
     "DualProcessPool": "_pool",
+    "Executor": "_executor",
     "FinalizerError": "_errors",
     "Future": "_future",
     "FutureFilter": "_waits",

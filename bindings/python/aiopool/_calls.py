@@ -66,7 +66,7 @@ def call_by_value(data, args, kwargs):
         if len(_loaded) >= MAX_KEPT:
             _loaded.clear()
         function = _loaded[data] = loads(data)
-    return function(*args, **kwargs)
+    return carry(function(*args, **kwargs))
 
 
 def call_whole(data):
@@ -74,7 +74,37 @@ def call_whole(data):
     from _pickle import loads
 
     function, args, kwargs = loads(data)
-    return function(*args, **kwargs)
+    return carry(function(*args, **kwargs))
+
+
+PLAIN = frozenset((type(None), bool, int, float, str, bytes, bytearray, memoryview))
+
+
+class Carried:
+    """A result that only cloudpickle can pickle; it comes out as itself."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def __reduce__(self):
+        from _pickle import loads
+
+        return loads, (self.data,)
+
+
+def carry(result):
+    if type(result) in PLAIN or import_cloudpickle() is None:
+        return result
+    try:
+        from _pickle import dumps
+
+        dumps(result, 5)
+    except Exception:
+        try:
+            return Carried(import_cloudpickle().dumps(result, 5))
+        except Exception:
+            pass  # a generator, say
+    return result
 
 
 # --- chunks ---------------------------------------------------------------------------------------
@@ -168,8 +198,8 @@ class Spawning:
         return len(self.fds) - 1
 
 
-def make_initializer(function, args, context):
-    """What make_pool() takes, or None. `context`: of multiprocessing, or None."""
+def make_initializer(function, args):
+    """What make_pool() takes, or None."""
     if function is None:
         return None
     if "multiprocessing" not in sys.modules:

@@ -4,6 +4,7 @@
 import itertools
 import os
 import threading
+import time
 import weakref
 from concurrent.futures import Executor as Base
 
@@ -13,11 +14,12 @@ from aiopool._futures import Future as BaseFuture
 CHUNKS_PER_WORKER = 4
 
 _executors = weakref.WeakSet()
+_telling = threading.Lock()
 
 
 def _shut_down_all():
     for executor in list(_executors):
-        executor._end()
+        executor.shutdown()
 
 
 def count_processors():
@@ -44,86 +46,80 @@ def make_broken(error):
 class End(_core.Handle):
     """Of a pool: the collector tells of it after it has told of all the pool's futures."""
 
+    def tell(self, function):
+        """Has a function called by the collector."""
+        with _telling:
+            functions = self.__dict__.get("functions")
+            if functions is None and "is_told" not in self.__dict__:
+                self.functions = functions = []
+                _core.collector().add(self)
+            if functions is not None:
+                functions.append(function)
+                return
+        function()
+
     def on_ended(self):
-        self.told.set()
+        with _telling:
+            functions, self.functions = self.functions, None
+            self.is_told = True
+        for function in functions:
+            function()
 
 
-class ProcessPoolExecutor(Base):
-    """Runs calls in processes; arguments and behaviour are those of the class of that name in
-    concurrent.futures. `map` takes None as `chunksize`, too, and chooses one then.
+class PoolExecutor(Base):
+    """What the executors have in common: submitting, and coming to an end."""
 
-    Workers are always new processes that import what they need, whatever `mp_context` is: that is the
-    context of the locks and queues of multiprocessing that `initargs` may have, which is not "fork".
-    """
+    future_type = BaseFuture
 
-    def __init__(self, max_workers=None, mp_context=None, initializer=None, initargs=(), *,
-                 max_tasks_per_child=None):
-        if max_workers is None:
-            max_workers = count_processors()
-        elif max_workers <= 0:
-            raise ValueError("max_workers must be greater than 0")
-        if initializer is not None and not callable(initializer):
-            raise TypeError("initializer must be a callable")
-        if max_tasks_per_child is not None:
-            if not isinstance(max_tasks_per_child, int):
-                raise TypeError("max_tasks_per_child must be an integer")
-            if max_tasks_per_child <= 0:
-                raise ValueError("max_tasks_per_child must be >= 1")
+    def _start(self, max_workers, given, **settings):
+        initializer, initargs = given
         self._max_workers = max_workers
         self._lock = threading.Lock()
         self._ending = None  # End, once shut down
+        self._is_over = False  # an inline one
         if _inline.is_wanted():
-            given = None if initializer is None else (initializer, initargs, {})
-            self._core = _inline.InlineCore(given)
+            self._core = _inline.InlineCore(
+                None if initializer is None else (initializer, initargs, {}))
             return
-        self._core = _core.make_pool(
-            max_workers=max_workers, idle_timeout=-1, on_worker_death=_core.DEATH_BREAK,
-            max_tasks_per_worker=max_tasks_per_child,
-            initializer=_calls.make_initializer(initializer, initargs, mp_context))
+        self._core = _core.make_pool(max_workers=max_workers, **settings)
         _executors.add(self)
 
     def submit(self, fn, /, *args, **kwargs):
         try:
             if isinstance(self._core, _inline.InlineCore):
                 return self._run_inline(fn, args, kwargs)
-            return self._core.call(Future, fn, args, kwargs)
+            return self._core.call(self.future_type, fn, args, kwargs)
         except _core.PoolClosedError:
             raise RuntimeError("cannot schedule new futures after shutdown") from None
-        except _core.BrokenPoolError as error:
-            raise make_broken(error) from None
-        except _core.PoolError:
-            raise
+        except _core.PoolError as error:
+            raise self._refuse(error) from None
         except Exception as error:  # what cannot be pickled
-            return Future.failed(error)
+            return self.future_type.failed(error)
 
     def _run_inline(self, fn, args, kwargs):
         future = self._core.make_future(fn, None)
         future.run(fn, args, kwargs)
-        return Future.ended(future._result, future._error)
+        return self.future_type.ended(future._result, future._error)
 
     submit.__doc__ = Base.submit.__doc__
 
-    def map(self, fn, *iterables, timeout=None, chunksize=1):
-        """Calls `fn` with items of the iterables; returns an iterator over the results, in order.
+    def _refuse(self, error):
+        return error
 
-        chunksize: how many items are sent to a worker in one go; None for as many as are sensible.
-        """
+    def _submit_chunks(self, fn, iterables, chunksize):
+        """Futures of lists, or of Outcomes; all items are taken at once."""
         if chunksize is None:
             items = list(iterables[0]) if len(iterables) == 1 else list(zip(*iterables))
             chunksize = -(-len(items) // (self._max_workers * CHUNKS_PER_WORKER)) or 1
-        elif chunksize < 1:
-            raise ValueError("chunksize must be >= 1.")
-        elif chunksize == 1:
-            return super().map(fn, *iterables, timeout=timeout)
         else:
             items = iterables[0] if len(iterables) == 1 else zip(*iterables)
         call = _calls.call_each if len(iterables) == 1 else _calls.call_each_star
-        chunks = super().map(call, itertools.repeat(fn), split(items, chunksize), timeout=timeout)
-        return flatten(chunks)
+        return [self.submit(call, fn, chunk) for chunk in split(items, chunksize)]
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         if isinstance(self._core, _inline.InlineCore):
             self._core.begin_shutdown(0)
+            self._is_over = True
             return
         ending = self._begin_end(cancel_futures)
         if wait and ending is not None:
@@ -146,20 +142,140 @@ class ProcessPoolExecutor(Base):
     def _wait_for_callbacks(self, ending):
         if not _core.is_collecting() or _core.is_collector():
             return
-        with self._lock:
-            if not hasattr(ending, "told"):
-                ending.told = threading.Event()
-                _core.collector().add(ending)
-        ending.told.wait()
+        told = threading.Event()
+        ending.tell(told.set)
+        told.wait()
 
-    def _end(self):
-        self.shutdown()
+
+class ProcessPoolExecutor(PoolExecutor):
+    """Runs calls in processes; arguments and behaviour are those of the class of that name in
+    concurrent.futures. `map` takes None as `chunksize`, too, and chooses one then.
+
+    Workers are always new processes that import what they need, whatever `mp_context` is: that is the
+    context of the locks and queues of multiprocessing that `initargs` may have, which is not "fork".
+    """
+
+    future_type = Future
+
+    def __init__(self, max_workers=None, mp_context=None, initializer=None, initargs=(), *,
+                 max_tasks_per_child=None):
+        if max_workers is None:
+            max_workers = count_processors()
+        elif max_workers <= 0:
+            raise ValueError("max_workers must be greater than 0")
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        if max_tasks_per_child is not None:
+            if not isinstance(max_tasks_per_child, int):
+                raise TypeError("max_tasks_per_child must be an integer")
+            if max_tasks_per_child <= 0:
+                raise ValueError("max_tasks_per_child must be >= 1")
+        self._initargs = initargs  # locks of multiprocessing live as long as they do here
+        self._start(max_workers, (initializer, initargs), idle_timeout=-1,
+                    on_worker_death=_core.DEATH_BREAK, max_tasks_per_worker=max_tasks_per_child,
+                    initializer=_calls.make_initializer(initializer, initargs))
+
+    def _refuse(self, error):
+        return make_broken(error) if isinstance(error, _core.BrokenPoolError) else error
+
+    def map(self, fn, *iterables, timeout=None, chunksize=1):
+        """Calls `fn` with items of the iterables; returns an iterator over the results, in order.
+
+        chunksize: how many items are sent to a worker in one go; None for as many as are sensible.
+        """
+        if chunksize == 1 or not iterables:
+            return super().map(fn, *iterables, timeout=timeout)
+        if chunksize is not None and chunksize < 1:
+            raise ValueError("chunksize must be >= 1.")
+        end = None if timeout is None else time.monotonic() + timeout
+        return each_result(self._submit_chunks(fn, iterables, chunksize), end)
+
+
+class Executor(PoolExecutor):
+    """Runs calls in processes, for programs with and without an event loop of asyncio.
+
+    A worker that dies fails the task that it had, and no other.
+    """
+
+    def __init__(self, max_workers=None, initializer=None, initargs=()):
+        if max_workers is None:
+            max_workers = min(count_processors(), 61)
+        elif max_workers < 1:
+            raise ValueError("max_workers must be greater than 0")
+        self._initargs = initargs
+        self._start(max_workers, (initializer, initargs),
+                    initializer=_calls.make_initializer(initializer, initargs))
+
+    def map(self, fn, *iterables, timeout=None, chunksize=None):
+        """Returns a list of the results, in order. Blocks, also where a loop is running."""
+        end = None if timeout is None else time.monotonic() + timeout
+        if not iterables:
+            return []
+        return list(each_result(self._submit_chunks(fn, iterables, chunksize), end))
+
+    async def map_async(self, fn, *iterables, timeout=None, chunksize=None):
+        """Gives a list of the results, in order."""
+        import asyncio
+
+        futures = self._submit_chunks(fn, iterables, chunksize) if iterables else []
+        try:
+            waiting = asyncio.gather(*map(asyncio.wrap_future, futures))
+            chunks = await asyncio.wait_for(waiting, timeout)
+        finally:
+            cancel_all(futures)
+        return list(flatten(chunks))
+
+    async def shutdown_async(self, wait=True, *, cancel_futures=False):
+        """Ends as shutdown() does; the loop goes on meanwhile."""
+        import asyncio
+
+        if isinstance(self._core, _inline.InlineCore):
+            self.shutdown()
+            return
+        ending = self._begin_end(cancel_futures)
+        if wait and ending is not None:
+            loop = asyncio.get_running_loop()
+            told = asyncio.Event()
+            ending.tell(lambda: loop.call_soon_threadsafe(told.set))
+            await told.wait()
+
+    def is_shutdown(self):
+        """Whether all has ended after a shutdown."""
+        ending = self._ending
+        return self._is_over or (ending is not None and ending.has_ended)
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exception):
+        await self.shutdown_async()
+        return False
 
 
 def split(items, size):
     iterator = iter(items)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk
+
+
+def each_result(futures, end):
+    """Of chunks. Nobody wants those that are left when the iterator is dropped."""
+    futures.reverse()
+    try:
+        while futures:
+            future = futures.pop()
+            try:
+                chunk = future.result(None if end is None else end - time.monotonic())
+            finally:
+                future.cancel()
+            yield from flatten([chunk])
+    finally:
+        cancel_all(futures)
+
+
+def cancel_all(futures):
+    for future in futures:
+        future.cancel()
 
 
 def flatten(chunks):

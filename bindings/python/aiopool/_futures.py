@@ -160,13 +160,22 @@ class Future(Handle, Base):
     def _wait_for_outcome(self, timeout):
         if not self.wait(timeout):
             raise TimeoutError()
-        if self.state == _core.STATE_CANCELLED:
+        state = self.state
+        if state == _core.STATE_CANCELLED:
             raise CancelledError()
+        if state == _core.STATE_FAILED:
+            self._exception = self._translate(_core.make_failure(self))
+        else:
+            self._load_result()
+        self._has_outcome = True
+
+    def _load_result(self):
         try:
             self._result = self.load()
+        except KeyboardInterrupt:  # by the person who waits
+            raise
         except BaseException as exception:
-            self._exception = self._translate(exception.with_traceback(None))
-        self._has_outcome = True
+            self._exception = exception.with_traceback(None)
 
     def _translate(self, exception):
         """What to raise instead of an error of the library."""
