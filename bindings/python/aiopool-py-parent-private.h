@@ -40,6 +40,7 @@ AiopoolTask   *aiopool_py_call_task    (PyObject      *names,
                                         PyObject      *keywords);
 GBytes        *aiopool_py_join         (PyObject      *pieces);
 PyObject      *aiopool_py_load         (GBytes        *bytes);
+void           aiopool_py_drop_spare   (void);
 
 /* queue */
 AiopoolFuture *aiopool_py_queue_submit (PyObject      *queue,

@@ -11,6 +11,7 @@ typedef struct
 } Pool;
 
 static PyTypeObject *pool_type; /* (owned) */
+static guint n_pools;
 
 static Pool *
 pool_of (PyObject *object)
@@ -92,7 +93,11 @@ pool_dealloc (PyObject *object)
   Pool *self = pool_of (object);
 
   if (self->pool != NULL && !aiopool_py_is_copy)
-    let_go (self->pool);
+    {
+      let_go (self->pool);
+      if (--n_pools == 0)
+        aiopool_py_drop_spare ();
+    }
   Py_CLEAR (self->names);
   ((freefunc) PyType_GetSlot (type, Py_tp_free)) (object);
   Py_DECREF (type);
@@ -322,6 +327,7 @@ pool_new (PyTypeObject *type,
   if (object == NULL)
     return NULL;
   pool_of (object)->pool = make_pool_at_home (settings, queue);
+  n_pools += pool_of (object)->pool != NULL ? 1 : 0;
   pool_of (object)->names = PyDict_New ();
   if (pool_of (object)->pool == NULL || pool_of (object)->names == NULL)
     Py_CLEAR (object);

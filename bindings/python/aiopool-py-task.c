@@ -8,6 +8,8 @@
 
 #define PICKLE_START 0x80
 #define MAX_NAMES    1024 /* functions whose names are remembered */
+#define LARGE        (256 * 1024) /* bytes of a payload */
+#define MAX_SPARE    (64 * 1024 * 1024)
 #define MAX_PLAIN    4096 /* bytes or characters that are pickled without further ado */
 
 static PyObject *loads, *dumps, *protocol, *nothing; /* (owned): once needed */
@@ -74,20 +76,97 @@ view_all (PyObject   *pieces,
   return TRUE;
 }
 
-static GBytes *
-copy_all (const Py_buffer *views,
-          Py_ssize_t       n,
-          gsize            size)
+/* Large payloads are joined in memory that is kept for the next one: to get fresh pages from the
+ * system takes longer than to copy. It may be given back on any thread. */
+typedef struct
 {
-  guint8 *data = g_try_malloc (MAX (size, 1));
-  guint8 *out = data;
+  gsize  size; /* of data: at least what is asked for */
+  guint8 data[];
+} Block;
 
-  for (Py_ssize_t i = 0; data != NULL && i < n; i++)
+static GMutex spare_lock;
+static Block *spare; /* (owned) (nullable), under the lock */
+
+static Block *
+take_block (gsize size)
+{
+  Block *block = NULL;
+
+  g_mutex_lock (&spare_lock);
+  if (spare != NULL && spare->size >= size)
+    block = g_steal_pointer (&spare);
+  g_mutex_unlock (&spare_lock);
+  if (block != NULL)
+    return block;
+  block = g_try_malloc (sizeof *block + size);
+  if (block != NULL)
+    block->size = size;
+  return block;
+}
+
+static void
+give_block (gpointer data)
+{
+  Block *block = data;
+  Block *smaller = block;
+
+  g_mutex_lock (&spare_lock);
+  if (block->size <= MAX_SPARE && (spare == NULL || spare->size < block->size))
+    {
+      smaller = spare;
+      spare = block;
+    }
+  g_mutex_unlock (&spare_lock);
+  g_free (smaller);
+}
+
+/* When there is no pool left. */
+void
+aiopool_py_drop_spare (void)
+{
+  Block *block;
+
+  g_mutex_lock (&spare_lock);
+  block = g_steal_pointer (&spare);
+  g_mutex_unlock (&spare_lock);
+  g_free (block);
+}
+
+static void
+copy_all (guint8          *out,
+          const Py_buffer *views,
+          Py_ssize_t       n)
+{
+  for (Py_ssize_t i = 0; i < n; i++)
     {
       memcpy (out, views[i].buf, (gsize) views[i].len);
       out += views[i].len;
     }
-  return data != NULL ? g_bytes_new_take (data, size) : NULL;
+}
+
+/* NULL if there is no memory. */
+static GBytes *
+join_large (const Py_buffer *views,
+            Py_ssize_t       n,
+            gsize            size)
+{
+  Block *block = take_block (size);
+
+  if (block == NULL)
+    return NULL;
+  copy_all (block->data, views, n);
+  return g_bytes_new_with_free_func (block->data, size, give_block, block);
+}
+
+static GBytes *
+join_small (const Py_buffer *views,
+            Py_ssize_t       n,
+            gsize            size)
+{
+  guint8 *data = g_malloc (MAX (size, 1));
+
+  copy_all (data, views, n);
+  return g_bytes_new_take (data, size);
 }
 
 /* The pieces of a list, one after the other. NULL with an exception set. */
@@ -102,10 +181,12 @@ aiopool_py_join (PyObject *pieces)
   if (n < 0)
     return NULL;
   views = g_new0 (Py_buffer, (gsize) n + 1);
-  if (view_all (pieces, views, n, &size))
+  if (view_all (pieces, views, n, &size) && size < LARGE)
+    bytes = join_small (views, n, size);
+  else if (PyErr_Occurred () == NULL)
     {
       Py_BEGIN_ALLOW_THREADS
-      bytes = copy_all (views, n, size);
+      bytes = join_large (views, n, size);
       Py_END_ALLOW_THREADS
       if (bytes == NULL)
         PyErr_NoMemory ();

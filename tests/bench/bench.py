@@ -16,13 +16,14 @@ sys.dont_write_bytecode = True  # the source tree stays as it is
 
 import bench_report
 import bench_rows_c
+import bench_rows_python
 from bench_model import judge
 from bench_run import Runner
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # One module of rows for each language: `bench.py c` runs all of one.
-GROUPS = {'c': bench_rows_c}
+GROUPS = {'c': bench_rows_c, 'python': bench_rows_python}
 
 
 def parse_arguments():

@@ -24,6 +24,8 @@ class Runner:
         self.problems = {}  # job -> why, the first time
         self.environment = {k: v for k, v in os.environ.items() if k not in NOISE}
         self.environment['AIOPOOL_WORKER_DIR'] = str((build / 'aiopool').resolve())
+        packages = [str((build / 'bindings' / 'python').resolve()), os.environ.get('PYTHONPATH')]
+        self.environment['PYTHONPATH'] = ':'.join(filter(None, packages))
         modules = [HERE / 'node_modules', build / 'bench' / 'node_modules']
         given = self.environment.get('NODE_PATH')
         self.environment['NODE_PATH'] = ':'.join([*map(str, modules), *([given] if given else [])])

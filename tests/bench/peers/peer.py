@@ -1,17 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What Python's own process pools take for the work that the pool-* programs do.
+"""What process pools of Python take for the work that the pool-* programs do.
 
-    peer.py KIND latency|rate N    KIND start    KIND pss    KIND argument MIB TIMES
-    peer.py KIND spin MICROSECONDS N    futures-... as-completed N
+    peer.py KIND latency|rate N    KIND start    KIND pss    KIND argument|view MIB TIMES
+    peer.py KIND spin MICROSECONDS N    KIND map N
+    futures-... as-completed N
 
-KIND is futures-fork, futures-spawn, pool-fork or pool-spawn. One JSON object a figure.
+KIND is futures-fork, futures-spawn, pool-fork, pool-spawn, loky-loky, aiopool-futures or aiopool-pool.
+`view` is a memoryview. One JSON object a figure.
 """
 
 import collections
-import concurrent.futures
 import json
-import multiprocessing
+import os
 import statistics
 import sys
 import time
@@ -25,6 +26,15 @@ def noop():
 
 def nap():
     time.sleep(0.02)
+
+
+def whoami():
+    time.sleep(0.005)
+    return os.getpid()
+
+
+def negate(number):
+    return -number
 
 
 def sink(data):
@@ -41,24 +51,74 @@ class Futures:
     """concurrent.futures.ProcessPoolExecutor"""
 
     def __init__(self, method):
+        import concurrent.futures
+        import multiprocessing
+
         context = multiprocessing.get_context(method)
         self.executor = concurrent.futures.ProcessPoolExecutor(WORKERS, mp_context=context)
 
     def submit(self, function, *args):
         return self.executor.submit(function, *args).result
 
+    def map(self, function, items):
+        return list(self.executor.map(function, items))
+
     def close(self):
         self.executor.shutdown()
+
+
+class Loky(Futures):
+    """The executor of loky, which joblib has with it."""
+
+    def __init__(self, method):
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        self.executor = ProcessPoolExecutor(WORKERS)
+
+
+class Aiopool(Futures):
+    """aiopool.ProcessPoolExecutor"""
+
+    def __init__(self, method):
+        import aiopool
+
+        self.executor = aiopool.ProcessPoolExecutor(WORKERS)
+
+    def map(self, function, items):
+        return list(self.executor.map(function, items, chunksize=None))
+
+
+class AiopoolPool:
+    """aiopool.ProcessPool"""
+
+    def __init__(self, method):
+        import aiopool
+
+        self.pool = aiopool.ProcessPool(WORKERS)
+
+    def submit(self, function, *args):
+        return self.pool.submit(function, *args).collect
+
+    def map(self, function, items):
+        return list(self.pool.map(function, items))
+
+    def close(self):
+        self.pool.shutdown()
 
 
 class Pool:
     """multiprocessing.Pool"""
 
     def __init__(self, method):
+        import multiprocessing
+
         self.pool = multiprocessing.get_context(method).Pool(WORKERS)
 
     def submit(self, function, *args):
         return self.pool.apply_async(function, args).get
+
+    def map(self, function, items):
+        return self.pool.map(function, items)
 
     def close(self):
         self.pool.close()
@@ -67,7 +127,9 @@ class Pool:
 
 def make(kind):
     name, method = kind.split('-')
-    return {'futures': Futures, 'pool': Pool}[name](method)
+    if kind == 'aiopool-pool':
+        return AiopoolPool(method)
+    return {'futures': Futures, 'pool': Pool, 'loky': Loky, 'aiopool': Aiopool}[name](method)
 
 
 def make_warm(kind):
@@ -133,7 +195,9 @@ def read_pss(pid):
 
 def measure_pss(kind):
     peer = make_warm(kind)
-    workers = [child.pid for child in multiprocessing.active_children()]
+    workers = set()
+    while len(workers) < WORKERS:
+        workers |= {get() for get in [peer.submit(whoami) for _ in range(2 * WORKERS)]}
     emit(kind, 'pss', 'MiB', sum(map(read_pss, workers)) / len(workers))
     peer.close()
 
@@ -148,15 +212,35 @@ def measure_as_completed(kind, number):
     peer.close()
 
 
-def measure_argument(kind, mib, times):
+def measure_memory(kind, name, data, times):
     peer = make_warm(kind)
-    data = bytes(b'a') * (int(mib) << 20)
     samples = []
     for _ in range(int(times) + 1):
         start = time.perf_counter()
         assert peer.submit(sink, data)() == len(data)
         samples.append(time.perf_counter() - start)
-    emit(kind, f'argument.{mib}', 'ms', statistics.median(samples[1:]) * 1e3)
+    emit(kind, name, 'ms', statistics.median(samples[1:]) * 1e3)
+    peer.close()
+
+
+def measure_argument(kind, mib, times):
+    measure_memory(kind, f'argument.{mib}', b'a' * (int(mib) << 20), times)
+
+
+def measure_view(kind, mib, times):
+    measure_memory(kind, f'view.{mib}', memoryview(b'a' * (int(mib) << 20)), times)
+
+
+def measure_map(kind, number):
+    peer = make_warm(kind)
+    items = range(int(number))
+    samples = []
+    for _ in range(5):
+        start = time.perf_counter()
+        results = peer.map(negate, items)
+        samples.append(time.perf_counter() - start)
+        assert len(results) == len(items) and results[-1] == -items[-1]
+    emit(kind, 'map', '1/s', len(items) / statistics.median(samples))
     peer.close()
 
 
@@ -185,6 +269,7 @@ MEASUREMENTS = {
     'rate': measure_rate,
     'spin': measure_spin,
     'start': measure_start,
+    'view': measure_view,
 }
 
 if __name__ == '__main__':
