@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""run-example.py EXPECTED PROGRAM [ARGUMENT...]: the program must print that line and no other."""
+"""run-example.py EXPECTED PROGRAM [ARGUMENT...]: the program must print that line and no other. Several lines
+are separated by "|"."""
 
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import sys
 def main():
     expected, *command = sys.argv[1:]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    is_right = (done.returncode, done.stdout, done.stderr) == (0, f"{expected}\n", "")
+    wanted = expected.replace("|", "\n") + "\n"
+    is_right = (done.returncode, done.stdout, done.stderr) == (0, wanted, "")
 
     print("1..1")
     for line in (done.stdout + done.stderr).splitlines():

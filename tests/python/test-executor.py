@@ -178,7 +178,10 @@ class Futures(Shared):
         self.assertEqual(future.result(LIMIT), 4)
         self.assertTrue(future.done())
         self.assertFalse(future.running() or future.cancelled() or future.cancel())
-        self.assertIn("finished", repr(future))
+        self.assertIn("finished returned int", repr(future))
+        failed = self.executor.submit(worker_tasks.fail, "kept")
+        concurrent.futures.wait([failed], LIMIT)
+        self.assertIn("finished raised Kept", repr(failed))
 
     def test_states_and_timeouts(self):
         future, path = self.start_waiting(self.executor)
@@ -503,7 +506,7 @@ class Programs(Case):
         text = ("import os, aiopool\n"
                 "e = aiopool.ProcessPoolExecutor(1)\n"
                 "f = e.submit(pow, 2, 3)\n"
-                "f.add_done_callback(print)\n"
+                "f.add_done_callback(lambda f: None)\n"
                 "pid = os.fork()\n"
                 "if pid == 0:\n"
                 "    try:\n"

@@ -34,8 +34,8 @@ class Future(Handle, Base):
     _own_waiters = None
     _done_callbacks = ()
     _has_outcome = False
-    _result = None
-    _exception = None
+    _own_result = None
+    _own_exception = None
 
     @classmethod
     def failed(cls, exception):
@@ -45,8 +45,8 @@ class Future(Handle, Base):
     def ended(cls, result, exception):
         self = cls.__new__(cls)
         self._final = FINISHED
-        self._result = result
-        self._exception = exception
+        self._own_result = result
+        self._own_exception = exception
         self._has_outcome = True
         return self
 
@@ -74,6 +74,20 @@ class Future(Handle, Base):
             self._own_waiters = []
         self._follow()
         return self._own_waiters
+
+    @property
+    def _result(self):
+        self._look()
+        return self._own_result
+
+    @property
+    def _exception(self):
+        self._look()
+        return self._own_exception
+
+    def _look(self):
+        if not self._has_outcome and self.has_ended and not self.cancelled():
+            self._wait_for_outcome(0)
 
     def _finish(self):
         is_cancelled = self.state == _core.STATE_CANCELLED
@@ -105,7 +119,7 @@ class Future(Handle, Base):
 
     def _has_failed(self):
         if self._has_outcome:
-            return self._exception is not None
+            return self._own_exception is not None
         return self.state == _core.STATE_FAILED
 
     def _call(self, function):
@@ -145,17 +159,17 @@ class Future(Handle, Base):
     def result(self, timeout=None):
         if not self._has_outcome:
             self._wait_for_outcome(timeout)
-        if self._exception is None:
-            return self._result
+        if self._own_exception is None:
+            return self._own_result
         try:
-            raise self._exception
+            raise self._own_exception
         finally:
             self = None  # which the traceback would keep
 
     def exception(self, timeout=None):
         if not self._has_outcome:
             self._wait_for_outcome(timeout)
-        return self._exception
+        return self._own_exception
 
     def _wait_for_outcome(self, timeout):
         if not self.wait(timeout):
@@ -164,18 +178,18 @@ class Future(Handle, Base):
         if state == _core.STATE_CANCELLED:
             raise CancelledError()
         if state == _core.STATE_FAILED:
-            self._exception = self._translate(_core.make_failure(self))
+            self._own_exception = self._translate(_core.make_failure(self))
         else:
             self._load_result()
         self._has_outcome = True
 
     def _load_result(self):
         try:
-            self._result = self.load()
+            self._own_result = self.load()
         except KeyboardInterrupt:  # by the person who waits
             raise
         except BaseException as exception:
-            self._exception = exception.with_traceback(None)
+            self._own_exception = exception.with_traceback(None)
 
     def _translate(self, exception):
         """What to raise instead of an error of the library."""
