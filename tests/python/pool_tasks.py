@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the tests of the rich pool run in its workers."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+
+import aiopool
+
+
+def add(a, b=0, *, c=0):
+    return a + b + c
+
+
+def keywords(*args, **kwargs):
+    return args, kwargs
+
+
+def sleep(seconds, value=None):
+    time.sleep(seconds)
+    return value
+
+
+def wait_for_file(path):
+    while not os.path.exists(path):
+        time.sleep(0.001)
+    return path
+
+
+def touch(path, text=""):
+    with open(path, "a") as file:
+        file.write(text)
+    return os.getpid()
+
+
+def touch_and_wait(path, other):
+    touch(path)
+    return wait_for_file(other)
+
+
+def touch_and_spin(path):
+    touch(path)
+    while True:
+        pass
+
+
+def get_pid(*args):
+    return os.getpid()
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def exit(status):
+    os._exit(status)
+
+
+class TwoArguments(Exception):
+    def __init__(self, first, second):
+        super().__init__(first)
+        self.second = second
+
+
+class NotPicklable(Exception):
+    def __reduce__(self):
+        raise TypeError("no")
+
+
+def fail(error):
+    raise error
+
+
+def fail_oddly(kind):
+    raise TwoArguments(1, 2) if kind == "two" else NotPicklable("text")
+
+
+def fail_at(number, wrong):
+    if number == wrong:
+        raise ValueError(number)
+    return number
+
+
+def fail_in_a_chain():
+    try:
+        try:
+            raise KeyError("root")
+        except KeyError as error:
+            error.add_note("a note")
+            raise ValueError("middle") from error
+    except ValueError:
+        raise RuntimeError("top")
+
+
+def give_lambda():
+    return lambda: None
+
+
+class BadToLoad:
+    def __reduce__(self):
+        return fail, (ValueError("it cannot be loaded"),)
+
+
+def give_bad():
+    return BadToLoad()
+
+
+def count(number):
+    for i in range(number):
+        yield i
+    return "end"
+
+
+def count_and_fail(number):
+    yield from count(number)
+    raise ValueError("after the last")
+
+
+def count_for_ever(path):
+    i = 0
+    try:
+        while True:
+            yield bytes(10_000) + str(i).encode()
+            i += 1
+    finally:
+        touch(path, str(i))
+
+
+async def count_async(number):
+    for i in range(number):
+        await asyncio.sleep(0)
+        yield i
+
+
+def emit(number):
+    for i in range(number):
+        aiopool.current_task().emit(i)
+    return number
+
+
+def tell(directory):
+    task = aiopool.current_task()
+    task.progress(0.25, "a quarter")
+    touch(os.path.join(directory, "told"))
+    wait_for_file(os.path.join(directory, "go"))
+    return "done"
+
+
+def log(level, name="pool.tasks"):
+    logging.getLogger(name).log(level, "level %d", level)
+
+
+def log_once_each(number):
+    for i in range(number):
+        logging.getLogger("pool.tasks").warning("record %d", i)
+
+
+async def meet(path, number):
+    """Ends when so many run at once in this worker."""
+    meet.n_here = getattr(meet, "n_here", 0) + 1
+    while meet.n_here < number:
+        await asyncio.sleep(0.001)
+    return os.getpid()
+
+
+async def add_async(a, b=0):
+    await asyncio.sleep(0)
+    return a + b
+
+
+async def fail_async():
+    raise ValueError("in a coroutine")
+
+
+STATE = []
+
+
+def initialize(*args, **kwargs):
+    STATE.append((args, kwargs))
+
+
+def get_state():
+    return STATE
+
+
+def finish(path, text="finished\n"):
+    touch(path, text)
+
+
+def nest(number):
+    with aiopool.ProcessPool(1) as pool:
+        return pool.run(add, number, 1)
+
+
+def contend(lock, path, number):
+    for i in range(number):
+        with lock:
+            with open(path) as file:
+                value = int(file.read())
+            with open(path, "w") as file:
+                file.write(str(value + 1))
+
+
+LOCK = None
+
+
+def keep_lock(lock):
+    global LOCK
+    LOCK = lock
+
+
+def use_lock(path, number):
+    contend(LOCK, path, number)
