@@ -308,8 +308,8 @@ def maps(pick):
          *(job('pool-map', 'next', many, size) for size in sizes),
          *(job('pool-map', 'memory', many, size) for size in (1, 4096)),
          job('pool-map', 'list', 100_000, 0),
-         *(peer(kind, 'map', pick(200_000, 50_000)) for kind in ('pool-fork', 'futures-fork'))),
-        (Check('collect_all, chosen chunks', ratio('pool.map.0', 'peer.pool-fork.map'), '>=', 1.0,
+         *(peer(kind, 'mapped', pick(200_000, 50_000)) for kind in ('pool-fork', 'futures-fork'))),
+        (Check('collect_all, chosen chunks', ratio('pool.map.0', 'peer.pool-fork.mapped'), '>=', 1.0,
                'multiprocessing.Pool.map'),
          Check('a list of 100 k while it fills: longest dispatch',
                value('pool.map.list.dispatch', 'ms'), '<=', 4)),
@@ -320,8 +320,8 @@ def maps(pick):
          *(Note(f'memory per result, {labels[size]}', value(f'pool.map.memory.{size}', 'B'))
            for size in (1, 4096)),
          Note('a list of 100 k while it fills', value('pool.map.list', '1/s')),
-         Note('multiprocessing.Pool.map', value('peer.pool-fork.map', '1/s')),
-         Note('ProcessPoolExecutor.map, chunks of 1000', value('peer.futures-fork.map', '1/s'))))
+         Note('multiprocessing.Pool.map', value('peer.pool-fork.mapped', '1/s')),
+         Note('ProcessPoolExecutor.map, chunks of 1000', value('peer.futures-fork.mapped', '1/s'))))
 
 
 ROWS = (blocking_run, async_run, throughput, waiting, values, work, uneven, start, idle, loop, maps,

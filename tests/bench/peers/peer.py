@@ -3,7 +3,7 @@
 """What process pools of Python take for the work that the pool-* programs do.
 
     peer.py KIND latency|rate N    KIND start    KIND pss    KIND argument|view MIB TIMES
-    peer.py KIND spin MICROSECONDS N    KIND map N
+    peer.py KIND spin MICROSECONDS N    KIND map|mapped N
     futures-... as-completed N
 
 KIND is futures-fork, futures-spawn, pool-fork, pool-spawn, loky-loky, aiopool-futures or aiopool-pool.
@@ -248,7 +248,7 @@ def number_back(number):
     return number
 
 
-def measure_map(kind, number):
+def measure_mapped(kind, number):
     """With the chunks that each chooses; those of futures are of one."""
     peer = make_warm(kind)
     start = time.perf_counter()
@@ -256,7 +256,7 @@ def measure_map(kind, number):
         results = peer.pool.map(number_back, range(int(number)))
     else:
         results = list(peer.executor.map(number_back, range(int(number)), chunksize=1000))
-    emit(kind, 'map', '1/s', len(results) / (time.perf_counter() - start))
+    emit(kind, 'mapped', '1/s', len(results) / (time.perf_counter() - start))
     peer.close()
 
 
@@ -265,6 +265,7 @@ MEASUREMENTS = {
     'as-completed': measure_as_completed,
     'latency': measure_latency,
     'map': measure_map,
+    'mapped': measure_mapped,
     'pss': measure_pss,
     'rate': measure_rate,
     'spin': measure_spin,
