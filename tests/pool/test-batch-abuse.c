@@ -57,8 +57,9 @@ typedef struct
 
 /* Gives one item that fails, and fails itself once that has. */
 static GVariant *
-fail_late (gpointer   user_data,
-           GError   **error)
+fail_late (AiopoolSource  *source,
+           gpointer        user_data,
+           GError        **error)
 {
   Late *late = user_data;
 
@@ -102,15 +103,19 @@ typedef struct
 
 /* The one who reads is the one who would have to go on. */
 static GVariant *
-read_inside (gpointer   user_data,
-             GError   **error)
+read_inside (AiopoolSource  *source,
+             gpointer        user_data,
+             GError        **error)
 {
   Reentrant *self = user_data;
   g_autoptr (AiopoolFuture) future = NULL;
   g_autoptr (GError) own = NULL;
 
   if (self->n_pulled == 5)
-    return NULL;
+    {
+      aiopool_source_end (source);
+      return NULL;
+    }
   future = aiopool_batch_next (self->batch, -1, NULL, &own);
   if (future == NULL)
     {
@@ -139,8 +144,9 @@ test_a_source_that_reads_its_batch_is_told_that_it_would_block (gconstpointer da
 }
 
 static GVariant *
-drop_inside (gpointer   user_data,
-             GError   **error)
+drop_inside (AiopoolSource  *source,
+             gpointer        user_data,
+             GError        **error)
 {
   Reentrant *self = user_data;
 
@@ -190,8 +196,9 @@ typedef struct
 
 /* Types change all the time, so that there is always something put aside. */
 static GVariant *
-pull_mixed (gpointer   user_data,
-            GError   **error)
+pull_mixed (AiopoolSource  *source,
+            gpointer        user_data,
+            GError        **error)
 {
   Dropped *self = user_data;
   guint number = self->n_pulled++;
@@ -250,13 +257,17 @@ typedef struct
 } Watched;
 
 static GVariant *
-pull_watched (gpointer   user_data,
-              GError   **error)
+pull_watched (AiopoolSource  *source,
+              gpointer        user_data,
+              GError        **error)
 {
   Watched *self = user_data;
 
   if (self->n_pulled == self->n_items)
-    return NULL;
+    {
+      aiopool_source_end (source);
+      return NULL;
+    }
   self->n_most = MAX (self->n_most, ++self->n_since);
   g_usleep (5000); /* longer than a batch holds the context */
   return g_variant_new ("(su)", "echo", self->n_pulled++);
