@@ -147,6 +147,8 @@ test_a_broken_pool_breaks_its_batches (void)
   g_autoptr (AiopoolBatch) batch = new_with_one (pool, "crash", NULL, NULL, 0, 0);
   g_autoptr (AiopoolBatch) late = new_with_one (pool, "echo", NULL, NULL, 0, 0);
 
+  aiopool_batch_set_chunk_size (batch, 1);
+  aiopool_batch_set_window (batch, 1); /* the others are still to be submitted */
   batch_drain (batch);
   batch_expect_error (batch, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_BROKEN);
   g_assert_cmpuint (aiopool_batch_get_n_failed (batch), >, 0);
