@@ -18,6 +18,8 @@
 /* Traces, without pools: their text, the names of their files, and marks for a profiler. That the
  * text is JSON, the tests of "aiopool trace" see. */
 
+static const char *program; /* this one; under valgrind /proc/self/exe is another */
+
 /* Not strstr(): a sanitizer's looks at the whole text each time. */
 static const char *
 find (const char *text,
@@ -308,7 +310,7 @@ run_child (int fd)
 
   g_subprocess_launcher_take_fd (launcher, fd, 5);
   g_subprocess_launcher_setenv (launcher, "SYSPROF_CONTROL_FD", "5", TRUE);
-  child = g_subprocess_launcher_spawn (launcher, &error, "/proc/self/exe", "--mark", NULL);
+  child = g_subprocess_launcher_spawn (launcher, &error, program, "--mark", NULL);
   g_assert_no_error (error);
   g_assert_true (g_subprocess_wait_check (child, NULL, &error));
 }
@@ -364,7 +366,7 @@ test_who_hears_of_a_bad_variable_may_make_a_pool (void)
   g_autoptr (GError) error = NULL;
 
   g_subprocess_launcher_setenv (launcher, "AIOPOOL_TRACE", "/nowhere/trace.json", TRUE);
-  child = g_subprocess_launcher_spawn (launcher, &error, "/proc/self/exe", "--complain", NULL);
+  child = g_subprocess_launcher_spawn (launcher, &error, program, "--complain", NULL);
   g_assert_no_error (error);
   g_subprocess_wait_check (child, NULL, &error);
   g_assert_no_error (error);
@@ -374,6 +376,7 @@ int
 main (int    argc,
       char **argv)
 {
+  program = argv[0];
   if (argc == 2 && g_str_equal (argv[1], "--complain"))
     return complain_in_child ();
 #ifdef HAVE_SYSPROF
