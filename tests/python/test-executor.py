@@ -464,6 +464,15 @@ class Multiprocessing(Case):
         executor.submit(tasks.put_in_queue, [1]).result(LIMIT)
         self.assertEqual(queue.get(timeout=LIMIT), [1])
 
+    def test_proxies_of_a_manager_as_arguments(self):
+        import multiprocessing
+
+        with multiprocessing.Manager() as manager:
+            queue = manager.Queue()
+            queue.put("word")
+            executor = self.make()
+            self.assertEqual(executor.submit(tasks.get_from_proxy, queue).result(LIMIT), "word")
+
     def test_those_of_fork_are_refused(self):
         import multiprocessing
 

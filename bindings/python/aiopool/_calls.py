@@ -198,31 +198,33 @@ class Spawning:
         return len(self.fds) - 1
 
 
-def make_initializer(function, args):
-    """What make_pool() takes, or None."""
-    if function is None:
-        return None
-    if "multiprocessing" not in sys.modules:
-        return function, args, {}
-    return pack_initializer(function, args)
+def make_initializer(function, args, context=None):
+    """What make_pool() takes, or None. `context`: of multiprocessing, if there is one."""
+    if "multiprocessing.process" in sys.modules or context is not None:
+        return pack_initializer(function, args)
+    return None if function is None else (function, args, {})
 
 
 def pack_initializer(function, args):
+    """Workers get the key for connections to managers, and the process that clears away semaphores and
+    shared memory, as workers of multiprocessing do."""
     from io import BytesIO
     from multiprocessing import resource_tracker
     from multiprocessing.context import get_spawning_popen, set_spawning_popen
     from multiprocessing.process import current_process
 
     spawning = Spawning()
-    state = {"authkey": bytes(current_process().authkey),
-             "tracker": spawning.duplicate_for_child(resource_tracker.getfd())}
+    file = BytesIO()
     before = get_spawning_popen()
     set_spawning_popen(spawning)
     try:
-        file = BytesIO()
-        make_pickler()(file, 5).dump((function, tuple(args)))
+        if function is not None:
+            make_pickler()(file, 5).dump((function, tuple(args)))
     finally:
         set_spawning_popen(before)
+    state = {"authkey": bytes(current_process().authkey)}
+    if resource_tracker._resource_tracker._fd is not None:
+        state["tracker"] = spawning.duplicate_for_child(resource_tracker.getfd())
     return initialize, (state, file.getvalue()), {}, {"fds": spawning.fds}
 
 
@@ -242,15 +244,55 @@ def make_pickler():
 
 
 def initialize(state, data):
-    """In the worker."""
+    """In the worker. To import multiprocessing in vain would take longer than all the rest."""
     import os
-    from multiprocessing import process, resource_tracker
-    from pickle import loads
 
     from aiopool import current_task
 
-    tracker = os.dup(current_task().fds[state["tracker"]])
-    resource_tracker._resource_tracker._fd = tracker
-    process.current_process().authkey = state["authkey"]
-    function, args = loads(data)
-    function(*args)
+    def set_key(process):
+        process.current_process().authkey = state["authkey"]
+
+    def set_tracker(resource_tracker):
+        resource_tracker._resource_tracker._fd = tracker
+
+    when_imported("multiprocessing.process", set_key)
+    if "tracker" in state:
+        tracker = os.dup(current_task().fds[state["tracker"]])
+        when_imported("multiprocessing.resource_tracker", set_tracker)
+    if data:
+        from _pickle import loads
+
+        function, args = loads(data)
+        function(*args)
+
+
+def when_imported(name, function):
+    if name in sys.modules:
+        function(sys.modules[name])
+    else:
+        sys.meta_path.insert(0, Finder(name, function))
+
+
+class Finder:
+    """Has a function called with a module once that is imported."""
+
+    def __init__(self, name, function):
+        self.name = name
+        self.function = function
+
+    def find_spec(self, name, path=None, target=None):
+        if name != self.name:
+            return None
+        sys.meta_path.remove(self)
+        from importlib.util import find_spec
+
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_tell(module):
+                execute(module)
+                self.function(module)
+
+            spec.loader.exec_module = execute_and_tell
+        return spec

@@ -154,10 +154,10 @@ class RemoteTraceback(Exception):
 
     def __init__(self, text):
         super().__init__(text)
-        self.text = text
+        self.tb = text  # as in concurrent.futures
 
     def __str__(self):
-        return self.text
+        return self.tb
 
 
 def link_traceback(exception, text):

@@ -173,7 +173,12 @@ class ProcessPoolExecutor(PoolExecutor):
         self._initargs = initargs  # locks of multiprocessing live as long as they do here
         self._start(max_workers, (initializer, initargs), idle_timeout=-1,
                     on_worker_death=_core.DEATH_BREAK, max_tasks_per_worker=max_tasks_per_child,
-                    initializer=_calls.make_initializer(initializer, initargs))
+                    initializer=_calls.make_initializer(initializer, initargs, mp_context))
+
+    @property
+    def _broken(self):
+        """As programs ask that of concurrent.futures."""
+        return self._core.get("is-broken")
 
     def _refuse(self, error):
         return make_broken(error) if isinstance(error, _core.BrokenPoolError) else error
