@@ -8,6 +8,7 @@ typedef struct
   PyObject_HEAD
   AiopoolPool *pool;  /* (owned) */
   PyObject    *names; /* (owned): dict from functions to their names */
+  PyObject    *home;  /* (owned) (nullable): queue in which is told what nobody else hears */
 } Pool;
 
 static PyTypeObject *pool_type; /* (owned) */
@@ -99,6 +100,7 @@ pool_dealloc (PyObject *object)
         aiopool_py_drop_spare ();
     }
   Py_CLEAR (self->names);
+  Py_CLEAR (self->home);
   ((freefunc) PyType_GetSlot (type, Py_tp_free)) (object);
   Py_DECREF (type);
 }
@@ -329,6 +331,7 @@ pool_new (PyTypeObject *type,
   pool_of (object)->pool = make_pool_at_home (settings, queue);
   n_pools += pool_of (object)->pool != NULL ? 1 : 0;
   pool_of (object)->names = PyDict_New ();
+  pool_of (object)->home = queue != Py_None ? Py_NewRef (queue) : NULL;
   if (pool_of (object)->pool == NULL || pool_of (object)->names == NULL)
     Py_CLEAR (object);
   return object;
@@ -342,6 +345,26 @@ refuse_copy (void)
   return aiopool_py_raise (g_error_new_literal (AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FORKED,
                                                 "This process is a copy, made by fork(), of the "
                                                 "one that has the pool"));
+}
+
+/* What a task emits and nobody takes has to be delivered, lest the task wait for that. So tasks have
+ * the pool's home; only should somebody be at it right now, which a garbage collection may bring
+ * about, they have none. */
+static AiopoolFuture *
+submit_at_home (Pool         *self,
+                AiopoolTask  *task,
+                GError      **error)
+{
+  GMainContext *home = self->home != NULL ? aiopool_py_queue_get_context (self->home) : NULL;
+  AiopoolFuture *future;
+
+  if (home == NULL || !g_main_context_acquire (home))
+    return aiopool_executor_submit (AIOPOOL_EXECUTOR (self->pool), task, NULL, error);
+  g_main_context_push_thread_default (home);
+  future = aiopool_executor_submit (AIOPOOL_EXECUTOR (self->pool), task, NULL, error);
+  g_main_context_pop_thread_default (home);
+  g_main_context_release (home);
+  return future;
 }
 
 /* Takes @task. */
@@ -359,7 +382,7 @@ submit (Pool         *self,
   if (queue != Py_None)
     future = aiopool_py_queue_submit (queue, self->pool, task, &id, &error);
   else
-    future = aiopool_executor_submit (AIOPOOL_EXECUTOR (self->pool), task, NULL, &error);
+    future = submit_at_home (self, task, &error);
   g_object_unref (task);
   if (future == NULL)
     return aiopool_py_raise (error);
