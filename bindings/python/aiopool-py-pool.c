@@ -347,9 +347,9 @@ refuse_copy (void)
                                                 "one that has the pool"));
 }
 
-/* What a task emits and nobody takes has to be delivered, lest the task wait for that. So tasks have
- * the pool's home; only should somebody be at it right now, which a garbage collection may bring
- * about, they have none. */
+/* What a task emits and nobody takes has to be delivered, lest the task wait for that. So tasks
+ * have the pool's home; only should somebody be at it right now, which a garbage collection may
+ * bring about, they have none. */
 static AiopoolFuture *
 submit_at_home (Pool         *self,
                 AiopoolTask  *task,

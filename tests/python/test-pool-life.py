@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How rich pools begin, break and end."""
 
+import ast
+import inspect
 import logging
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import unittest
 
 import pool_case
 import pool_tasks as tasks
@@ -360,6 +363,27 @@ class Inline(pool_case.Case):
         pool = self.make_pool(1, inline=True, initializer=tasks.fail, init_args=(ValueError("no"),))
         self.assertRaisesRegex(aiopool.InitializerError, "no", pool.run, tasks.add, 1)
         self.assertTrue(pool.is_broken)
+
+
+class Stubs(unittest.TestCase):
+    def test_type_checkers_are_told_all_that_is_public(self):
+        source = inspect.getsourcefile(aiopool) + "i"
+        with open(source) as file:
+            body = ast.parse(file.read()).body
+        found = {node.name: node for node in body if hasattr(node, "name")}
+        found.update({node.target.id: node for node in body if isinstance(node, ast.AnnAssign)})
+        names = [name for name in found if not name.startswith("_")]
+        self.assertEqual(sorted(names), sorted(aiopool.__all__))
+        for name in ("ProcessPool", "Future", "Stream", "Results", "FutureFilter", "Countdown"):
+            self.compare(name, found)
+
+    def compare(self, name, found):
+        bases = [found[name], *{"ProcessPool": [found["Pool"], found["_Calls"]]}.get(name, ())]
+        told = {getattr(item, "name", None) or item.target.id for base in bases for item in base.body
+                if not isinstance(item, ast.Expr)}
+        public = {attribute for attribute in dir(getattr(aiopool, name)) if attribute[0] != "_"}
+        handle = {"load", "cancel_task", "take_news", "payload", "on_ended", "on_news", "on_told"}
+        self.assertEqual(public - told - handle, set(), name)
 
 
 if __name__ == "__main__":
