@@ -394,7 +394,8 @@ typedef struct
  * source is left for that. A letter that came home meanwhile may have taken it already. */
 static void
 take_belongings (AiopoolBatchCore *self,
-                 Belongings       *all)
+                 Belongings       *all,
+                 gboolean          has_pusher)
 {
   all->executor = g_steal_pointer (&self->executor);
   all->task = g_steal_pointer (&self->task);
@@ -403,8 +404,7 @@ take_belongings (AiopoolBatchCore *self,
   all->aside = g_steal_pointer (&self->aside);
   all->aside_task = g_steal_pointer (&self->aside_task);
   all->futures = g_steal_pointer (&self->futures);
-  if (self->source != NULL && self->state != AIOPOOL_FUTURE_PENDING &&
-      aiopool_source_has_pusher (self->source))
+  if (self->source != NULL && self->state != AIOPOOL_FUTURE_PENDING && has_pusher)
     aiopool_batch_core_post (self);
   else
     all->source = g_steal_pointer (&self->source);
@@ -425,6 +425,19 @@ free_belongings (AiopoolBatchCore *self,
   g_clear_object (&all->executor);
 }
 
+/* Without the lock: whoever pushes has the source's, and wants this one. */
+static gboolean
+has_pusher (AiopoolBatchCore *self)
+{
+  g_autoptr (AiopoolSource) source = NULL;
+
+  g_mutex_lock (&self->lock);
+  if (self->source != NULL)
+    source = g_object_ref (self->source);
+  g_mutex_unlock (&self->lock);
+  return source != NULL && aiopool_source_has_pusher (source);
+}
+
 /* The object goes, in a thread of the user's: what is not running will not, what runs is told to
  * stop, and nobody hears of it. */
 void
@@ -432,7 +445,7 @@ aiopool_batch_core_abandon (AiopoolBatchCore *self)
 {
   Belongings all = { NULL };
   GSource *later;
-  gboolean is_new;
+  gboolean is_new, is_pushed;
 
   g_mutex_lock (&self->lock);
   self->batch = NULL;
@@ -454,8 +467,9 @@ aiopool_batch_core_abandon (AiopoolBatchCore *self)
                                     AIOPOOL_CANCEL_COOPERATIVE);
       aiopool_batch_cancel_chunks (self, AIOPOOL_RIGHTS_EXECUTOR);
     }
+  is_pushed = has_pusher (self);
   g_mutex_lock (&self->lock);
-  take_belongings (self, &all);
+  take_belongings (self, &all, is_pushed);
   g_mutex_unlock (&self->lock);
   free_belongings (self, &all);
   aiopool_batch_free_finished (self);
