@@ -246,6 +246,43 @@ test_another_thread_may_drop_it_while_it_is_fed (gconstpointer data)
   helper_shutdown (executor, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
+static void
+ignore_wanted (AiopoolSource *source,
+               guint          n_items,
+               gpointer       user_data)
+{
+}
+
+/* Until nobody wants any more. */
+static gpointer
+push_for_ever (gpointer user_data)
+{
+  while (aiopool_source_push (user_data, g_variant_new ("(su)", "echo", 1)))
+    ;
+  return NULL;
+}
+
+static void
+test_it_may_be_dropped_while_another_thread_pushes (gconstpointer data)
+{
+  g_autoptr (AiopoolExecutor) executor = batch_executor (data);
+
+  for (guint i = 0; i < 20; i++)
+    {
+      g_autoptr (AiopoolSource) source = aiopool_source_new_pushed (ignore_wanted, NULL, NULL);
+      g_autoptr (AiopoolTask) task = batch_task (NULL, NULL);
+      g_autoptr (AiopoolBatch) batch = batch_new (data, executor, task, source);
+      GThread *thread = g_thread_new ("pusher", push_for_ever, source);
+
+      g_object_unref (batch_next (batch));
+      g_clear_object (&batch);
+      while (aiopool_source_push (source, g_variant_new ("(su)", "echo", 2)))
+        g_main_context_iteration (NULL, FALSE);
+      g_thread_join (thread);
+    }
+  helper_shutdown (executor, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 /* --- the home context ------------------------------------------------------------------------- */
 
 typedef struct
@@ -498,6 +535,8 @@ main (int    argc,
   batch_add ("a-source-may-drop-its-batch", test_a_source_may_drop_its_batch);
   batch_add ("another-thread-may-drop-it-while-it-is-fed",
              test_another_thread_may_drop_it_while_it_is_fed);
+  batch_add ("it-may-be-dropped-while-another-thread-pushes",
+             test_it_may_be_dropped_while_another_thread_pushes);
   batch_add ("a-source-that-is-never-empty-leaves-the-context-to-others",
              test_a_source_that_is_never_empty_leaves_the_context_to_others);
   batch_add ("many-readers-share-what-there-is", test_many_readers_share_what_there_is);
