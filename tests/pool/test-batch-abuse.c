@@ -158,7 +158,7 @@ drop_inside (AiopoolSource  *source,
 static void
 set_flag (gpointer flag)
 {
-  *(gboolean *) flag = TRUE;
+  g_atomic_int_set ((int *) flag, TRUE);
 }
 
 static void
