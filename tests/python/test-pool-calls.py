@@ -179,11 +179,12 @@ class Calls(pool_case.Case):
 
     def test_a_higher_priority_is_earlier(self):
         path = self.make_path()
-        release = self.hold(self.pool, 2)
-        low = [self.pool.submit(tasks.touch, path, "l") for i in range(5)]
-        high = self.pool.options(priority=1).submit(tasks.touch, path, "h")
-        release()
-        aiopool.wait([*low, high], LIMIT)
+        with aiopool.ProcessPool(1) as pool:
+            release = self.hold(pool, 1)
+            low = [pool.submit(tasks.touch, path, "l") for i in range(5)]
+            high = pool.options(priority=1).submit(tasks.touch, path, "h")
+            release()
+            aiopool.wait([*low, high], LIMIT)
         with open(path) as file:
             self.assertLess(file.read().index("h"), 5)
 

@@ -20,7 +20,7 @@ def get_remote_traceback(exception):
     seen = set()
     while link is not None and id(link) not in seen:
         if isinstance(link, RemoteTraceback):
-            return link.text.removeprefix('\n"""\n').removesuffix('"""')
+            return link.tb.removeprefix('\n"""\n').removesuffix('"""')
         seen.add(id(link))
         link = link.__cause__
     return exception.traceback if isinstance(exception, RemoteError) else None
