@@ -7,6 +7,7 @@ import asyncio
 import concurrent.futures
 import functools
 import gc
+import logging
 import os
 import signal
 import subprocess
@@ -24,6 +25,7 @@ sys.path[:1] = [HERE, str(Path(HERE).parent)]
 
 import aiopool  # noqa: E402
 import executor_tasks as tasks  # noqa: E402
+import pool_tasks  # noqa: E402
 import worker_tasks  # noqa: E402
 from taptest import main  # noqa: E402
 
@@ -172,6 +174,20 @@ class Calls(Shared):
 
 
 class Futures(Shared):
+    def test_emitted_values_that_nobody_takes_hold_up_nobody(self):
+        done = threading.Event()
+        future = self.executor.submit(pool_tasks.emit, 50_000)
+        future.add_done_callback(lambda future: done.set())
+        self.assertTrue(done.wait(LIMIT))
+        self.assertEqual(future.result(), 50_000)
+
+    def test_what_workers_log_comes_once_each(self):
+        with self.assertLogs("pool.tasks", logging.DEBUG) as logs:
+            with self.make() as executor:
+                executor.submit(pool_tasks.log_once_each, 3).result()
+        self.assertEqual([record.getMessage() for record in logs.records],
+                         [f"record {i}" for i in range(3)])
+
     def test_they_are_futures_of_concurrent_futures(self):
         future = self.executor.submit(pow, 2, 2)
         self.assertIsInstance(future, concurrent.futures.Future)

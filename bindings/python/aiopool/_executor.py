@@ -81,7 +81,7 @@ class PoolExecutor(Base):
             self._core = _inline.InlineCore(
                 None if initializer is None else (initializer, initargs, {}))
             return
-        self._core = _core.make_pool(max_workers=max_workers, **settings)
+        self._core = _core.make_pool(max_workers=max_workers, forward_log=True, **settings)
         _executors.add(self)
 
     def submit(self, fn, /, *args, **kwargs):
