@@ -278,6 +278,8 @@ on_events (gpointer      owner,
 
   if (!aiopool_intake_take_quiet (self->intake) || n_events > 1)
     aiopool_stderr_drain (self->standard_error);
+  else
+    aiopool_stderr_settle (self->standard_error);
   for (guint i = 0; i < n_events; i++)
     {
       AiopoolOutcome *outcome = events[i].type == AIOPOOL_EVENT_ITEMS ? &events[i].items.outcome

@@ -12,6 +12,7 @@ AiopoolStderr *aiopool_stderr_new       (int           *write_fd,
 void           aiopool_stderr_free      (AiopoolStderr *self);
 int            aiopool_stderr_get_fd    (AiopoolStderr *self);
 void           aiopool_stderr_drain     (AiopoolStderr *self);
+void           aiopool_stderr_settle    (AiopoolStderr *self);
 char          *aiopool_stderr_dup_lines (AiopoolStderr *self,
                                          gint64         begin,
                                          gint64         end,

@@ -240,6 +240,15 @@ aiopool_stderr_drain (AiopoolStderr *self)
   g_mutex_unlock (&self->lock);
 }
 
+/* Where the pipe was seen to be empty: what another thread has just read out of it may still have to
+ * be kept. From any thread. */
+void
+aiopool_stderr_settle (AiopoolStderr *self)
+{
+  g_mutex_lock (&self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
 /* At the end of the pipe it stops watching. */
 static void
 on_readable (AiopoolWatch *watch,
