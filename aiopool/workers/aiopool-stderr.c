@@ -240,8 +240,8 @@ aiopool_stderr_drain (AiopoolStderr *self)
   g_mutex_unlock (&self->lock);
 }
 
-/* Where the pipe was seen to be empty: what another thread has just read out of it may still have to
- * be kept. From any thread. */
+/* Where the pipe was seen to be empty: what another thread has just read out of it may still have
+ * to be kept. From any thread. */
 void
 aiopool_stderr_settle (AiopoolStderr *self)
 {
