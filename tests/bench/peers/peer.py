@@ -203,6 +203,8 @@ def measure_pss(kind):
 
 
 def measure_as_completed(kind, number):
+    import concurrent.futures
+
     peer = make_warm(kind)
     start = time.perf_counter()
     futures = [peer.executor.submit(noop) for _ in range(int(number))]
