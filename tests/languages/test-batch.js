@@ -8,6 +8,8 @@ import GObject from 'gi://GObject';
 import Gio from 'gi://Gio';
 import System from 'system';
 
+import {runTests} from './taptest.js';
+
 Gio._promisify(Aiopool.Batch.prototype, 'next_async', 'next_finish');
 Gio._promisify(Aiopool.Batch.prototype, 'next_batch_async', 'next_batch_finish');
 Gio._promisify(Aiopool.Batch.prototype, 'collect_all_async', 'collect_all_finish');
@@ -210,30 +212,6 @@ const tests = {
     },
 };
 
-async function runTests() {
-    let nFailed = 0;
-    let number = 0;
-
-    print(`1..${Object.keys(tests).length}`);
-    for (const [name, test] of Object.entries(tests)) {
-        const watch = GLib.timeout_add_seconds(GLib.PRIORITY_DEFAULT, LIMIT, () => {
-            print(`Bail out! ${name} did not end in ${LIMIT} seconds`);
-            System.exit(1);
-        });
-        let word = 'ok';
-        try {
-            await test();
-        } catch (error) {
-            word = 'not ok';
-            nFailed++;
-            `${error}\n${error.stack}`.trim().split('\n').forEach(line => print(`# ${line}`));
-        }
-        GLib.source_remove(watch);
-        print(`${word} ${++number} - ${name}`);
-    }
-    return nFailed === 0 ? 0 : 1;
-}
-
-const status = await runTests();
+const status = await runTests(tests, LIMIT);
 pool.shutdown(Aiopool.ShutdownFlags.DRAIN, null);
 System.exit(status);

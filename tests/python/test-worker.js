@@ -7,6 +7,8 @@ import GLib from 'gi://GLib';
 import Gio from 'gi://Gio';
 import System from 'system';
 
+import {runTests} from '../languages/taptest.js';
+
 Gio._promisify(Aiopool.Batch.prototype, 'collect_all_async', 'collect_all_finish');
 Gio._promisify(Aiopool.Future.prototype, 'collect_async', 'collect_finish');
 
@@ -51,25 +53,6 @@ const tests = {
     },
 };
 
-let nFailed = 0;
-let number = 0;
-
-print(`1..${Object.keys(tests).length}`);
-for (const [name, test] of Object.entries(tests)) {
-    const watch = GLib.timeout_add_seconds(GLib.PRIORITY_DEFAULT, LIMIT, () => {
-        print(`Bail out! ${name} did not end in ${LIMIT} seconds`);
-        System.exit(1);
-    });
-    let word = 'ok';
-    try {
-        await test();
-    } catch (error) {
-        word = 'not ok';
-        nFailed++;
-        `${error}\n${error.stack}`.trim().split('\n').forEach(line => print(`# ${line}`));
-    }
-    GLib.source_remove(watch);
-    print(`${word} ${++number} - ${name}`);
-}
+const status = await runTests(tests, LIMIT);
 pool.shutdown(Aiopool.ShutdownFlags.DRAIN, null);
-System.exit(nFailed === 0 ? 0 : 1);
+System.exit(status);
