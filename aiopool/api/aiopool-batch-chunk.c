@@ -413,24 +413,6 @@ on_shortened (AiopoolJob       *job,
   aiopool_batch_feed (chunk_of_job (job)->core, AIOPOOL_RIGHTS_LIBRARY);
 }
 
-static void
-on_progress (AiopoolJob *job,
-             double      fraction,
-             char       *text)
-{
-  g_free (text);
-}
-
-/* There is no future yet that could tell of a partial result. */
-static gboolean
-on_emitted (AiopoolJob     *job,
-            AiopoolPayload *payload,
-            gint64          cost)
-{
-  aiopool_payload_unref (payload);
-  return TRUE;
-}
-
 /* For the pool. */
 static gboolean
 on_logged (AiopoolJob       *job,
@@ -444,8 +426,8 @@ on_logged (AiopoolJob       *job,
 const AiopoolJobClass aiopool_batch_job_class = {
   .settled = on_settled,
   .released = aiopool_batch_drop_chunk,
-  .progress = on_progress,
-  .emitted = on_emitted,
+  .progress = aiopool_job_ignore_progress,
+  .emitted = aiopool_job_ignore_emitted,
   .logged = on_logged,
   .items = on_items,
   .shortened = on_shortened,

@@ -34,23 +34,6 @@ on_settled (AiopoolJob       *job,
   drop_hold (job, batch);
 }
 
-static void
-on_progress (AiopoolJob *job,
-             double      fraction,
-             char       *text)
-{
-  g_free (text);
-}
-
-static gboolean
-on_emitted (AiopoolJob     *job,
-            AiopoolPayload *payload,
-            gint64          cost)
-{
-  aiopool_payload_unref (payload);
-  return TRUE;
-}
-
 /* It has no future: the pool tells. */
 static gboolean
 on_logged (AiopoolJob       *job,
@@ -60,7 +43,7 @@ on_logged (AiopoolJob       *job,
 }
 
 static const AiopoolJobClass hook_class = {
-  on_settled, drop_hold, on_progress, on_emitted, on_logged
+  on_settled, drop_hold, aiopool_job_ignore_progress, aiopool_job_ignore_emitted, on_logged
 };
 
 gboolean

@@ -66,8 +66,16 @@ struct _AiopoolJob
                                        * waits for that waits for these too */
 };
 
-void aiopool_job_set_state (AiopoolJob      *self,
-                            AiopoolJobState  state);
+void     aiopool_job_set_state       (AiopoolJob      *self,
+                                      AiopoolJobState  state);
+
+/* For the class of jobs without a future that could tell of it. */
+void     aiopool_job_ignore_progress (AiopoolJob      *self,
+                                      double           fraction,
+                                      char            *text);
+gboolean aiopool_job_ignore_emitted  (AiopoolJob      *self,
+                                      AiopoolPayload  *payload,
+                                      gint64           cost);
 
 #define AIOPOOL_JOB(order) ((AiopoolJob *) (order))
 

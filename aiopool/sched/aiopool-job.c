@@ -20,3 +20,21 @@ aiopool_job_set_state (AiopoolJob      *self,
   g_assert (allowed[self->state] & (1u << state));
   self->state = (guint8) state;
 }
+
+void
+aiopool_job_ignore_progress (AiopoolJob *self,
+                             double      fraction,
+                             char       *text)
+{
+  g_free (text);
+}
+
+/* It gets credit, or its task would wait for that. */
+gboolean
+aiopool_job_ignore_emitted (AiopoolJob     *self,
+                            AiopoolPayload *payload,
+                            gint64          cost)
+{
+  aiopool_payload_unref (payload);
+  return TRUE;
+}
