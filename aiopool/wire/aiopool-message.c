@@ -122,6 +122,25 @@ write_value_tail (guint8                    *out,
   return out;
 }
 
+/* Single values and flat tuples of them, which most are, need no closer look. */
+static gboolean
+is_flat_type (const char *type)
+{
+  static const char singles[] = "bynqiuxthdsogv";
+
+  if (*type != '(')
+    return strspn (type, singles) == 1 && type[1] == '\0';
+  type += 1 + strspn (type + 1, singles);
+  return type[0] == ')' && type[1] == '\0';
+}
+
+static gboolean
+is_definite_type (const char *type)
+{
+  return is_flat_type (type) || (g_variant_type_string_is_valid (type) &&
+                                 g_variant_type_is_definite (G_VARIANT_TYPE (type)));
+}
+
 /* The type string of a variant: terminated, of definite type, and none for other formats. */
 static gboolean
 parse_value_type (const ValueHead     *head,
@@ -135,8 +154,7 @@ parse_value_type (const ValueHead     *head,
     return head->type_size == 0;
   if (head->type_size < 2 || memchr (type, 0, head->type_size) != type + head->type_size - 1)
     return FALSE;
-  if (!g_variant_type_string_is_valid (type) ||
-      !g_variant_type_is_definite (G_VARIANT_TYPE (type)))
+  if (!is_definite_type (type))
     return FALSE;
   message->view.type = type;
   return TRUE;

@@ -388,6 +388,33 @@ test_a_chunk_is_an_array (void)
     }
 }
 
+/* All of up to five of these letters. */
+static void
+test_a_type_is_what_glib_takes_for_one (void)
+{
+  static const char letters[] = "is()av*";
+
+  for (guint n = 1; n <= 7 + 49 + 343 + 2401 + 16807; n++)
+    {
+      AiopoolValueMessage message;
+      g_autofree guint8 *data = NULL;
+      char type[6] = "";
+      gsize length = 0;
+      gboolean is_type;
+      gsize size;
+
+      for (guint rest = n; rest > 0; rest = (rest - 1) / 7)
+        type[length++] = letters[(rest - 1) % 7];
+      is_type = g_variant_type_string_is_valid (type) &&
+                g_variant_type_is_definite (G_VARIANT_TYPE (type));
+      message = inline_value (AIOPOOL_FORMAT_GVARIANT, type, "0123456789abcdef", 16);
+      size = aiopool_message_emit_size (&message);
+      data = g_malloc (size);
+      aiopool_message_write_emit (data, 1, 0, &message);
+      g_assert_cmpint (try_frame (data, size, length_of (data)), ==, is_type);
+    }
+}
+
 static gboolean
 try_progress (double      fraction,
               const char *text,
@@ -458,6 +485,8 @@ main (int   argc,
   g_test_add_func ("/message/hostile/numbers-of-items-are-refused",
                    test_hostile_numbers_of_items_are_refused);
   g_test_add_func ("/message/hostile/a-chunk-is-an-array", test_a_chunk_is_an_array);
+  g_test_add_func ("/message/hostile/a-type-is-what-glib-takes-for-one",
+                   test_a_type_is_what_glib_takes_for_one);
   g_test_add_func ("/message/hostile/progress-is-a-fraction-with-text",
                    test_progress_is_a_fraction_with_text);
   g_test_add_func ("/message/hostile/messages-without-descriptors-refuse-them",
