@@ -5,6 +5,8 @@
 
 #include "aiopool/base/aiopool-type-pin-private.h"
 
+#include <string.h>
+
 /**
  * AiopoolTask:
  *
@@ -69,6 +71,7 @@ static AiopoolPayload *
 pack_variant (AiopoolTask *self)
 {
   GVariant *value = get_value (self);
+  gboolean is_lent = (GPOINTER_TO_SIZE (self->value) & LENT_BIT) != 0;
   g_autoptr (GVariant) variant = NULL;
   AiopoolPayload *payload;
   AiopoolPayloadView view;
@@ -76,16 +79,16 @@ pack_variant (AiopoolTask *self)
   variant = value != NULL ? g_variant_get_normal_form (value)
                           : g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
   aiopool_type_pin (variant);
-  aiopool_payload_view_variant (&view, variant);
-  if (view.size <= MAX_COPIED && (GPOINTER_TO_SIZE (self->value) & LENT_BIT) == 0)
+  if (g_variant_get_size (variant) <= MAX_COPIED && !is_lent)
     {
-      payload = aiopool_payload_new_copy (&view);
+      payload = aiopool_payload_new_variant (variant);
       set_value (self, AIOPOOL_FORMAT_GVARIANT, NULL);
       g_clear_pointer (&value, g_variant_unref);
       return payload;
     }
   if (value == NULL)
     set_value (self, AIOPOOL_FORMAT_GVARIANT, g_variant_ref (variant));
+  aiopool_payload_view_variant (&view, variant);
   return aiopool_payload_new_bytes (view.format, view.type, g_variant_get_data_as_bytes (variant));
 }
 
@@ -137,12 +140,23 @@ aiopool_task_finalize (GObject *object)
 }
 
 /* Names are compared by address and kept for good: an interned GRefString cannot be made in one
- * thread while another one drops its last reference (GLib 2.74). */
+ * thread while another one drops its last reference (GLib 2.74). A thread mostly uses one again and
+ * again. */
+static const char *
+intern (const char *function)
+{
+  static _Thread_local const char *last; /* (nullable) */
+
+  if (last == NULL || strcmp (last, function) != 0)
+    last = g_intern_string (function);
+  return last;
+}
+
 void
 aiopool_task_set_function (AiopoolTask *self,
                            const char  *function)
 {
-  self->spec.function = g_intern_string (function != NULL ? function : "");
+  self->spec.function = intern (function != NULL ? function : "");
 }
 
 /* By property; @arguments: (nullable). */

@@ -18,6 +18,7 @@ typedef struct
 typedef struct _AiopoolPayload AiopoolPayload;
 
 AiopoolPayload *aiopool_payload_new_copy    (const AiopoolPayloadView *view);
+AiopoolPayload *aiopool_payload_new_variant (GVariant                 *variant);
 AiopoolPayload *aiopool_payload_new_bytes   (AiopoolFormat             format,
                                              const char               *type,
                                              GBytes                   *bytes);

@@ -50,6 +50,19 @@ aiopool_payload_new_copy (const AiopoolPayloadView *view)
   return self;
 }
 
+/* @variant stays as it is: it is written where it is to be, and nothing of it is kept. */
+AiopoolPayload *
+aiopool_payload_new_variant (GVariant *variant)
+{
+  gsize size = g_variant_get_size (variant);
+  AiopoolPayload *self = payload_new (AIOPOOL_FORMAT_GVARIANT, g_variant_get_type_string (variant),
+                                      size);
+
+  self->size = size;
+  g_variant_store (variant, self->rest + self->data_offset);
+  return self;
+}
+
 /* (transfer full) for @bytes. */
 AiopoolPayload *
 aiopool_payload_new_bytes (AiopoolFormat  format,
@@ -114,6 +127,17 @@ aiopool_payload_dup_bytes (AiopoolPayload *self)
                                      aiopool_payload_ref (self));
 }
 
+/* The unit tuple, which is what functions without a result return. */
+static GVariant *
+dup_unit (void)
+{
+  static GVariant *unit; /* (owned): for good */
+
+  if (g_once_init_enter (&unit))
+    g_once_init_leave (&unit, g_variant_ref_sink (g_variant_new_tuple (NULL, 0)));
+  return g_variant_ref (unit);
+}
+
 /* @trusted: whether the data may be taken to be in normal form. Not for other formats. */
 GVariant *
 aiopool_payload_dup_variant (AiopoolPayload *self,
@@ -123,6 +147,8 @@ aiopool_payload_dup_variant (AiopoolPayload *self,
   GVariant *variant;
 
   g_assert (self->format == AIOPOOL_FORMAT_GVARIANT);
+  if (g_str_equal (self->rest, "()"))
+    return dup_unit ();
   bytes = aiopool_payload_dup_bytes (self);
   variant = g_variant_new_from_bytes (G_VARIANT_TYPE (self->rest), bytes, trusted);
   aiopool_type_pin (variant);
