@@ -139,23 +139,27 @@ deliver_end (AiopoolLetter *letter)
   if (!mark_delivered (self))
     {
       g_signal_emit (self, signals[SIGNAL_DONE], 0);
-      g_object_notify (G_OBJECT (self), "state");
+      aiopool_future_notify_state (self);
     }
   g_object_unref (self);
 }
 
-/* For the end. A handler of "notify" has the detail of its property, or none. */
+static gboolean
+has_handler (AiopoolFuture *self,
+             guint          signal_id)
+{
+  return g_signal_handler_find (self, G_SIGNAL_MATCH_ID, signal_id, 0, NULL, NULL, NULL) != 0;
+}
+
+/* For the end. Who is blocked counts too, and may be let through before the end is told. */
 static gboolean
 has_handlers (AiopoolFuture *self)
 {
   static gsize notify_id;
-  GQuark state = g_quark_from_static_string ("state");
 
   if (g_once_init_enter (&notify_id))
     g_once_init_leave (&notify_id, g_signal_lookup ("notify", G_TYPE_OBJECT));
-  return g_signal_has_handler_pending (self, signals[SIGNAL_DONE], 0, TRUE) ||
-         g_signal_has_handler_pending (self, (guint) notify_id, state, TRUE) ||
-         g_signal_has_handler_pending (self, (guint) notify_id, 0, TRUE);
+  return has_handler (self, signals[SIGNAL_DONE]) || has_handler (self, (guint) notify_id);
 }
 
 /* Whether the end calls nobody at home; it does if nobody is known to wait elsewhere either. */

@@ -95,6 +95,7 @@ gboolean            aiopool_future_check_spec     (const AiopoolSpec     *spec,
 void                aiopool_future_set_position   (AiopoolFuture         *self,
                                                    guint64                position);
 AiopoolFuture      *aiopool_future_of_job         (AiopoolJob            *job);
+void                aiopool_future_notify_state   (AiopoolFuture         *self);
 void                aiopool_future_make_private   (AiopoolFuture         *self);
 
 /* promise */

@@ -140,6 +140,12 @@ aiopool_future_class_init (AiopoolFutureClass *klass)
   aiopool_future_install_signals ();
 }
 
+void
+aiopool_future_notify_state (AiopoolFuture *self)
+{
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATE]);
+}
+
 static void
 aiopool_future_init (AiopoolFuture *self)
 {

@@ -71,6 +71,25 @@ test_a_signal_wakes_its_context_while_a_thread_waits (gconstpointer signal)
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
+/* The one who is blocked is let through before the context is iterated. */
+static void
+test_a_submit_does_not_tell_who_is_blocked (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  g_autoptr (AiopoolFuture) future = helper_submit (pool, "echo", NULL);
+  g_autoptr (AiopoolFuture) next = NULL;
+  int n_calls = 0;
+  gulong id = g_signal_connect_swapped (future, "done", G_CALLBACK (on_signal), &n_calls);
+
+  g_signal_handler_block (future, id);
+  helper_wait (future);
+  next = helper_submit (pool, "echo", NULL);
+  helper_wait (next);
+  g_signal_handler_unblock (future, id);
+  helper_await_count (&n_calls, 1);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 typedef struct
 {
   AiopoolExecutor *pool;
@@ -431,6 +450,8 @@ main (int   argc,
                    test_a_signal_wakes_its_context_while_a_thread_waits, "notify::state");
   helper_add_data ("/pool/contexts/notify-wakes-its-context-while-a-thread-waits",
                    test_a_signal_wakes_its_context_while_a_thread_waits, "notify");
+  g_test_add_func ("/contexts/a-submit-does-not-tell-who-is-blocked",
+                   test_a_submit_does_not_tell_who_is_blocked);
   helper_add ("/pool/contexts/one-that-is-iterated-is-left-to-its-thread",
               test_a_context_that_is_iterated_is_left_to_its_thread);
   helper_add ("/pool/contexts/a-collect-that-is-cancelled-at-once-ends",
