@@ -218,11 +218,14 @@ bench_pool_close (BenchPool *self)
 
 /* Tasks */
 
-/* A fresh task with a fresh argument. */
+/* A fresh task with a fresh argument, "(t)"; g_variant_new() takes as long again to read its format
+ * string, and is not what is measured. */
 AiopoolTask *
 bench_task_new (guint64 index)
 {
-  return aiopool_task_new ("noop", g_variant_new ("(t)", index));
+  GVariant *number = g_variant_new_uint64 (index);
+
+  return aiopool_task_new ("noop", g_variant_new_tuple (&number, 1));
 }
 
 AiopoolFuture *
