@@ -5,11 +5,25 @@
 
 G_BEGIN_DECLS
 
-/* What was decided under the lock and is told after it. */
+/* What one job's owner is told. */
 typedef struct
 {
-  GArray *entries; /* (owned) (nullable) */
+  AiopoolJob    *job;
+  AiopoolOutcome outcome;
+  guint          n_items;     /* of one that is shortened */
+  guint8         is_release;
+  guint8         is_shortened;
+  guint8         is_given_up;
+} AiopoolReportEntry;
+
+/* What was decided under the lock and is told after it. Mostly that is one job, which has its place
+ * here. */
+typedef struct
+{
   GSList *records; /* (owned) of AiopoolLogRecord, the last one first: of no future's task */
+  GArray *more;    /* (owned) (nullable): the entries behind the first */
+  AiopoolReportEntry first;
+  guint    n_entries;
   gboolean has_changed;
   gboolean has_room;
   gboolean has_closed;

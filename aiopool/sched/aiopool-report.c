@@ -8,23 +8,26 @@
 /* Jobs are settled under the scheduler's lock and told of it without: a report collects them on the
  * way. What is told goes out in batches, one wake-up per main context. */
 
-typedef struct
-{
-  AiopoolJob    *job;
-  AiopoolOutcome outcome;
-  gboolean       is_release;
-  gboolean       is_shortened;
-  guint          n_items;     /* of one that is shortened */
-  gboolean       is_given_up;
-} Entry;
+#define N_RESERVED 64
 
+typedef AiopoolReportEntry Entry;
+
+static Entry *
+get_entry (AiopoolReport *self,
+           guint          index)
+{
+  return index == 0 ? &self->first : &g_array_index (self->more, Entry, index - 1);
+}
+
+/* All zeros. */
 static Entry *
 add_entry (AiopoolReport *self)
 {
-  if (self->entries == NULL)
-    self->entries = g_array_new (FALSE, TRUE, sizeof (Entry));
-  g_array_set_size (self->entries, self->entries->len + 1);
-  return &g_array_index (self->entries, Entry, self->entries->len - 1);
+  if (self->n_entries == 1)
+    self->more = g_array_sized_new (FALSE, TRUE, sizeof (Entry), N_RESERVED);
+  if (self->n_entries > 0)
+    g_array_set_size (self->more, self->n_entries);
+  return get_entry (self, self->n_entries++);
 }
 
 /* Takes what @outcome owns. */
@@ -73,7 +76,7 @@ aiopool_report_given_up (AiopoolReport *self,
   aiopool_report_error (self, job, error, 0);
   if (AIOPOOL_ORDER_IS_CHUNK (&job->order))
     return;
-  g_array_index (self->entries, Entry, self->entries->len - 1).is_given_up = TRUE;
+  get_entry (self, self->n_entries - 1)->is_given_up = TRUE;
   self->has_given_up = TRUE;
 }
 
@@ -83,9 +86,9 @@ aiopool_report_each_given_up (AiopoolReport *self,
                               void         (*func) (gpointer owner, AiopoolJob *job),
                               gpointer       owner)
 {
-  for (guint i = 0; self->entries != NULL && i < self->entries->len; i++)
+  for (guint i = 0; i < self->n_entries; i++)
     {
-      Entry *entry = &g_array_index (self->entries, Entry, i);
+      Entry *entry = get_entry (self, i);
 
       if (entry->is_given_up)
         func (owner, entry->job);
@@ -122,11 +125,9 @@ aiopool_report_deliver (AiopoolReport *self)
 {
   AiopoolPostBatch batch = { NULL };
 
-  if (self->entries == NULL)
-    return;
-  for (guint i = 0; i < self->entries->len; i++)
+  for (guint i = 0; i < self->n_entries; i++)
     {
-      Entry *entry = &g_array_index (self->entries, Entry, i);
+      Entry *entry = get_entry (self, i);
 
       if (entry->is_shortened)
         entry->job->klass->shortened (entry->job, entry->n_items, &batch);
@@ -137,5 +138,7 @@ aiopool_report_deliver (AiopoolReport *self)
       aiopool_outcome_clear (&entry->outcome);
     }
   aiopool_post_batch_flush (&batch);
-  g_clear_pointer (&self->entries, g_array_unref);
+  g_clear_pointer (&self->more, g_array_unref);
+  self->first = (Entry) { NULL };
+  self->n_entries = 0;
 }
