@@ -20,29 +20,7 @@
 
 #define LOCK_BIT 0
 
-struct _AiopoolListener
-{
-  AiopoolLetter         letter;    /* first */
-  AiopoolListener      *next;
-  AiopoolFuture        *future;    /* (owned) */
-  AiopoolMailbox       *mailbox;   /* (owned) */
-  AiopoolFutureCallback callback;  /* (nullable): NULL once removed */
-  gpointer              user_data;
-  GDestroyNotify        destroy;   /* (nullable) */
-  guint                 id;
-  gboolean              is_posted;
-};
-
-enum
-{
-  SIGNAL_DONE,
-  SIGNAL_PROGRESSED,
-  SIGNAL_EMITTED,
-  SIGNAL_LOG,
-  N_SIGNALS
-};
-
-static guint signals[N_SIGNALS];
+AiopoolFutureSignals aiopool_future_signals;
 
 void
 aiopool_future_lock (AiopoolFuture *self)
@@ -138,7 +116,7 @@ deliver_end (AiopoolLetter *letter)
 
   if (!mark_delivered (self))
     {
-      g_signal_emit (self, signals[SIGNAL_DONE], 0);
+      g_signal_emit (self, aiopool_future_signals.done, 0);
       aiopool_future_notify_state (self);
     }
   g_object_unref (self);
@@ -159,7 +137,7 @@ has_handlers (AiopoolFuture *self)
 
   if (g_once_init_enter (&notify_id))
     g_once_init_leave (&notify_id, g_signal_lookup ("notify", G_TYPE_OBJECT));
-  return has_handler (self, signals[SIGNAL_DONE]) || has_handler (self, (guint) notify_id);
+  return has_handler (self, aiopool_future_signals.done) || has_handler (self, (guint) notify_id);
 }
 
 /* Whether the end calls nobody at home; it does if nobody is known to wait elsewhere either. */
@@ -356,375 +334,10 @@ on_settled (AiopoolJob       *job,
   drop_hold (job, batch);
 }
 
-static void
-deliver_progress (AiopoolFuture *self,
-                  double         progress,
-                  const char    *message)
-{
-  g_signal_emit (self, signals[SIGNAL_PROGRESSED], 0, progress, message);
-  g_object_notify (G_OBJECT (self), "progress");
-  g_object_notify (G_OBJECT (self), "message");
-}
-
-static void
-deliver_emits (AiopoolFuture *self,
-               GQueue        *emits)
-{
-  AiopoolPayload *payload;
-
-  while ((payload = g_queue_pop_head (emits)) != NULL)
-    {
-      g_autoptr (GVariant) value = aiopool_payload_dup_variant (payload, FALSE);
-
-      g_signal_emit (self, signals[SIGNAL_EMITTED], 0, value);
-      aiopool_payload_unref (payload);
-    }
-}
-
-/* What nobody takes goes on to the pool. */
-static void
-deliver_record (AiopoolFuture    *self,
-                AiopoolLogRecord *record)
-{
-  gboolean is_taken = FALSE;
-
-  g_signal_emit (self, signals[SIGNAL_LOG], 0, record, &is_taken);
-  if (!is_taken && aiopool_scheduler_pass_record (self->job.scheduler, record))
-    return;
-  if (!is_taken)
-    aiopool_log_record_write (record);
-  aiopool_scheduler_pay_record (self->job.scheduler, record);
-  g_object_unref (record);
-}
-
-static void
-deliver_records (AiopoolFuture *self,
-                 GQueue        *records)
-{
-  AiopoolLogRecord *record;
-
-  while ((record = g_queue_pop_head (records)) != NULL)
-    deliver_record (self, record);
-}
-
-typedef struct
-{
-  GQueue   records;  /* (owned) of AiopoolLogRecord */
-  GQueue   emits;    /* (owned) of AiopoolPayload */
-  gint64   debt;
-  gboolean has_progress;
-  double   progress;
-  char    *message;  /* (owned) (nullable) */
-} News;
-
-static void
-take_news (AiopoolFuture *self,
-           News          *news)
-{
-  AiopoolFutureExtra *extra = self->extra;
-
-  aiopool_future_lock (self);
-  extra->has_news = FALSE;
-  news->records = extra->records;
-  g_queue_init (&extra->records);
-  news->emits = extra->emits;
-  g_queue_init (&extra->emits);
-  news->debt = extra->debt;
-  extra->debt = 0;
-  news->has_progress = extra->has_progress;
-  extra->has_progress = FALSE;
-  news->progress = extra->progress;
-  news->message = news->has_progress ? g_strdup (extra->message) : NULL;
-  aiopool_future_unlock (self);
-}
-
-/* At home. Partial results earn credit for more as they are delivered. */
-static AiopoolFutureExtra *
-extra_of_news (AiopoolLetter *letter)
-{
-  return (AiopoolFutureExtra *) (gpointer)
-         ((char *) letter - G_STRUCT_OFFSET (AiopoolFutureExtra, news));
-}
-
-static void
-deliver_news (AiopoolLetter *letter)
-{
-  AiopoolFuture *self = g_object_ref (extra_of_news (letter)->future);
-  News news;
-
-  take_news (self, &news);
-  deliver_records (self, &news.records);
-  if (news.has_progress)
-    deliver_progress (self, news.progress, news.message);
-  deliver_emits (self, &news.emits);
-  if (news.debt > 0 && self->job.scheduler != NULL)
-    aiopool_scheduler_grant (self->job.scheduler, &self->job, news.debt);
-  g_free (news.message);
-  g_object_unref (self);
-}
-
-/* Log records that nobody waits for here call nobody. */
-static gboolean
-is_news_quiet (AiopoolLetter *letter)
-{
-  AiopoolFutureExtra *extra = extra_of_news (letter);
-  gboolean has_more;
-
-  aiopool_future_lock (extra->future);
-  has_more = extra->has_progress || !g_queue_is_empty (&extra->emits);
-  aiopool_future_unlock (extra->future);
-  return !has_more && !g_signal_has_handler_pending (extra->future, signals[SIGNAL_LOG], 0, TRUE);
-}
-
-static const AiopoolLetterKind news_kind = { deliver_news, is_news_quiet, FALSE };
-
-/* Under the lock, so that the letter is in the mailbox before that of the end. */
-static void
-post_news (AiopoolFutureExtra *extra)
-{
-  if (extra->has_news)
-    return;
-  extra->has_news = TRUE;
-  extra->news.kind = &news_kind;
-  aiopool_mailbox_post (extra->future->home, &extra->news);
-}
-
-/* A negative @fraction, and no @message, keep the one before. Takes @message. Only the last of what
- * was not yet delivered is told. */
-void
-aiopool_future_tell_progress (AiopoolFuture *self,
-                              double         fraction,
-                              char          *message)
-{
-  aiopool_future_lock (self);
-  if (!aiopool_future_has_ended (self))
-    {
-      AiopoolFutureExtra *extra = aiopool_future_get_extra (self);
-
-      if (fraction >= 0)
-        extra->progress = MIN (fraction, 1);
-      extra->has_progress = TRUE;
-      if (message != NULL)
-        {
-          g_free (extra->message);
-          extra->message = g_steal_pointer (&message);
-        }
-      post_news (extra);
-    }
-  aiopool_future_unlock (self);
-  g_free (message);
-}
-
-static void
-on_progress (AiopoolJob *job,
-             double      fraction,
-             char       *text)
-{
-  if (text != NULL && *text == '\0')
-    g_clear_pointer (&text, g_free);
-  aiopool_future_tell_progress (aiopool_future_of_job (job), fraction, text);
-}
-
-/* Under the lock. */
-static gboolean
-is_awaited (AiopoolFuture *self)
-{
-  AiopoolFutureWatch *watch = self->extra->watches;
-  gboolean result = self->n_waiters > 0;
-
-  for (; watch != NULL; watch = watch->next)
-    result |= watch->klass->is_awaited (watch);
-  return result;
-}
-
-/* TRUE if the task may send as much again at once. */
-static gboolean
-on_emitted (AiopoolJob     *job,
-            AiopoolPayload *payload,
-            gint64          cost)
-{
-  AiopoolFuture *self = aiopool_future_of_job (job);
-  AiopoolFutureExtra *extra;
-  gboolean has_waiters;
-
-  aiopool_future_lock (self);
-  extra = aiopool_future_get_extra (self);
-  has_waiters = is_awaited (self);
-  if (!has_waiters)
-    extra->debt += cost;
-  g_queue_push_tail (&extra->emits, payload);
-  post_news (extra);
-  aiopool_future_unlock (self);
-  return has_waiters;
-}
-
-/* FALSE if it is for the pool alone. */
-static gboolean
-on_logged (AiopoolJob       *job,
-           AiopoolLogRecord *record)
-{
-  AiopoolFuture *self = aiopool_future_of_job (job);
-  gboolean is_ours;
-
-  record->function = job->order.spec->function;
-  record->tag = g_strdup (aiopool_task_get_tag (self->task));
-  aiopool_future_lock (self);
-  is_ours = !self->is_private;
-  if (is_ours)
-    {
-      g_queue_push_tail (&aiopool_future_get_extra (self)->records, record);
-      post_news (self->extra);
-    }
-  aiopool_future_unlock (self);
-  return is_ours;
-}
-
 const AiopoolJobClass aiopool_future_job_class = {
-  on_settled, drop_hold, on_progress, on_emitted, on_logged
+  on_settled, drop_hold, aiopool_future_on_progress, aiopool_future_on_emitted,
+  aiopool_future_on_logged
 };
-
-/* Under the lock. */
-static void
-unlink_listener (AiopoolListener *listener)
-{
-  AiopoolListener **link = &listener->future->extra->listeners;
-
-  while (*link != listener)
-    link = &(*link)->next;
-  *link = listener->next;
-}
-
-static void
-free_listener (AiopoolListener *listener)
-{
-  if (listener->destroy != NULL)
-    listener->destroy (listener->user_data);
-  aiopool_mailbox_unref (listener->mailbox);
-  g_object_unref (listener->future);
-  g_free (listener);
-}
-
-/* Under the lock: the next one of @mailbox that was added after the end, if any. */
-static AiopoolListener *
-take_next (AiopoolFuture  *self,
-           AiopoolMailbox *mailbox)
-{
-  AiopoolListener *listener = self->extra->listeners;
-
-  while (listener != NULL && (listener->is_posted || listener->mailbox != mailbox))
-    listener = listener->next;
-  if (listener != NULL)
-    listener->is_posted = TRUE;
-  return listener;
-}
-
-/* In the listener's context. */
-static void
-deliver_listener (AiopoolLetter *letter)
-{
-  AiopoolListener *listener = (AiopoolListener *) letter;
-  AiopoolFutureCallback callback;
-  AiopoolListener *next;
-
-  aiopool_future_lock (listener->future);
-  unlink_listener (listener);
-  callback = listener->callback;
-  next = take_next (listener->future, listener->mailbox);
-  aiopool_future_unlock (listener->future);
-  if (next != NULL)
-    aiopool_mailbox_post (next->mailbox, &next->letter);
-  if (callback != NULL)
-    callback (listener->future, listener->user_data);
-  free_listener (listener);
-}
-
-static const AiopoolLetterKind listener_kind = { deliver_listener, NULL, FALSE };
-
-/* Under the lock: puts it behind the others. TRUE if one of them goes to the same mailbox. */
-static gboolean
-link_listener (AiopoolListener *listener)
-{
-  AiopoolListener **link = &listener->future->extra->listeners;
-  gboolean has_earlier = FALSE;
-
-  for (; *link != NULL; link = &(*link)->next)
-    has_earlier |= (*link)->mailbox == listener->mailbox;
-  *link = listener;
-  return has_earlier;
-}
-
-/* Has @callback called in @context (NULL for the one that is thread-default now) when the future
- * has ended, in the order of addition: after the end, a letter waits for the one before it, which
- * may not be in the mailbox yet. */
-guint
-aiopool_future_listen (AiopoolFuture         *self,
-                       GMainContext          *context,
-                       AiopoolFutureCallback  callback,
-                       gpointer               user_data,
-                       GDestroyNotify         destroy)
-{
-  AiopoolListener *listener = g_new0 (AiopoolListener, 1);
-  gboolean is_posted;
-  guint id;
-
-  listener->letter.kind = &listener_kind;
-  listener->future = g_object_ref (self);
-  listener->mailbox = aiopool_mailbox_ref (context != NULL ? aiopool_mailbox_for (context)
-                                                           : aiopool_mailbox_get_home ());
-  listener->callback = callback;
-  listener->user_data = user_data;
-  listener->destroy = destroy;
-  aiopool_future_lock (self);
-  id = listener->id = ++aiopool_future_get_extra (self)->last_id;
-  is_posted = !link_listener (listener) && aiopool_future_has_ended (self);
-  listener->is_posted = is_posted;
-  aiopool_future_unlock (self);
-  if (is_posted)
-    aiopool_mailbox_post (listener->mailbox, &listener->letter);
-  return id;
-}
-
-static AiopoolListener *
-find_listener (AiopoolFuture *self,
-               guint          id)
-{
-  AiopoolListener *listener = self->extra != NULL ? self->extra->listeners : NULL;
-
-  while (listener != NULL && listener->id != id)
-    listener = listener->next;
-  return listener;
-}
-
-/* FALSE if it was called, or is being called now. */
-gboolean
-aiopool_future_unlisten (AiopoolFuture *self,
-                         guint          id)
-{
-  GDestroyNotify destroy = NULL;
-  gpointer user_data = NULL;
-  AiopoolListener *listener;
-  gboolean is_ours = FALSE;
-
-  aiopool_future_lock (self);
-  listener = find_listener (self, id);
-  if (listener != NULL && !listener->is_posted)
-    {
-      unlink_listener (listener);
-      is_ours = TRUE;
-    }
-  else if (listener != NULL)
-    {
-      listener->callback = NULL;
-      destroy = g_steal_pointer (&listener->destroy);
-      user_data = listener->user_data;
-    }
-  aiopool_future_unlock (self);
-  if (is_ours)
-    free_listener (listener);
-  else if (destroy != NULL)
-    destroy (user_data);
-  return listener != NULL;
-}
 
 /* Under the lock. The future may have ended. */
 void
@@ -765,8 +378,9 @@ aiopool_future_install_signals (void)
    *
    * Since: 0.1
    */
-  signals[SIGNAL_DONE] = g_signal_new ("done", AIOPOOL_TYPE_FUTURE, G_SIGNAL_RUN_LAST, 0, NULL,
-                                       NULL, NULL, G_TYPE_NONE, 0);
+  aiopool_future_signals.done =
+    g_signal_new ("done", AIOPOOL_TYPE_FUTURE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                  G_TYPE_NONE, 0);
 
   /**
    * AiopoolFuture::progressed:
@@ -781,9 +395,9 @@ aiopool_future_install_signals (void)
    *
    * Since: 0.1
    */
-  signals[SIGNAL_PROGRESSED] = g_signal_new ("progressed", AIOPOOL_TYPE_FUTURE, G_SIGNAL_RUN_LAST,
-                                             0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_DOUBLE,
-                                             G_TYPE_STRING);
+  aiopool_future_signals.progressed =
+    g_signal_new ("progressed", AIOPOOL_TYPE_FUTURE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                  G_TYPE_NONE, 2, G_TYPE_DOUBLE, G_TYPE_STRING);
 
   /**
    * AiopoolFuture::emitted:
@@ -798,8 +412,9 @@ aiopool_future_install_signals (void)
    *
    * Since: 0.1
    */
-  signals[SIGNAL_EMITTED] = g_signal_new ("emitted", AIOPOOL_TYPE_FUTURE, G_SIGNAL_RUN_LAST, 0,
-                                          NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_VARIANT);
+  aiopool_future_signals.emitted =
+    g_signal_new ("emitted", AIOPOOL_TYPE_FUTURE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                  G_TYPE_NONE, 1, G_TYPE_VARIANT);
 
   /**
    * AiopoolFuture::log:
@@ -818,7 +433,8 @@ aiopool_future_install_signals (void)
    *
    * Since: 0.1
    */
-  signals[SIGNAL_LOG] = g_signal_new ("log", AIOPOOL_TYPE_FUTURE, G_SIGNAL_RUN_LAST, 0,
-                                      g_signal_accumulator_true_handled, NULL, NULL,
-                                      G_TYPE_BOOLEAN, 1, AIOPOOL_TYPE_LOG_RECORD);
+  aiopool_future_signals.log =
+    g_signal_new ("log", AIOPOOL_TYPE_FUTURE, G_SIGNAL_RUN_LAST, 0,
+                  g_signal_accumulator_true_handled, NULL, NULL, G_TYPE_BOOLEAN, 1,
+                  AIOPOOL_TYPE_LOG_RECORD);
 }

@@ -59,6 +59,20 @@ typedef struct
   GMainContext     *needed;      /* (owned) (nullable): context that keeps the promise */
 } AiopoolFutureExtra;
 
+/* A callback for the end. Guarded by the future's lock. */
+struct _AiopoolListener
+{
+  AiopoolLetter         letter;    /* first */
+  AiopoolListener      *next;
+  AiopoolFuture        *future;    /* (owned) */
+  AiopoolMailbox       *mailbox;   /* (owned) */
+  AiopoolFutureCallback callback;  /* (nullable): NULL once removed */
+  gpointer              user_data;
+  GDestroyNotify        destroy;   /* (nullable) */
+  guint                 id;
+  gboolean              is_posted;
+};
+
 /* In one of three states of its own (not ended, ended, delivered at home): who asks for PENDING or
  * RUNNING is answered by the worker's status page. */
 struct _AiopoolFuture
@@ -102,6 +116,16 @@ void                aiopool_future_make_private   (AiopoolFuture         *self);
 gboolean            aiopool_future_start_promised (AiopoolFuture         *self);
 
 /* future-delivery */
+/* Numbers of signals. */
+typedef struct
+{
+  guint done;
+  guint progressed;
+  guint emitted;
+  guint log;
+} AiopoolFutureSignals;
+
+extern AiopoolFutureSignals aiopool_future_signals;
 extern const AiopoolJobClass aiopool_future_job_class;
 
 void                aiopool_future_lock           (AiopoolFuture         *self);
@@ -116,9 +140,26 @@ gboolean            aiopool_future_settle_alike   (AiopoolFuture         *self,
                                                    AiopoolFuture         *other);
 void                aiopool_future_end_at_birth   (AiopoolFuture         *self,
                                                    AiopoolOutcome        *outcome);
+void                aiopool_future_link_watch     (AiopoolFuture         *self,
+                                                   AiopoolFutureWatch    *watch);
+void                aiopool_future_unlink_watch   (AiopoolFuture         *self,
+                                                   AiopoolFutureWatch    *watch);
+void                aiopool_future_install_signals (void);
+
+/* future-news */
 void                aiopool_future_tell_progress  (AiopoolFuture         *self,
                                                    double                 fraction,
                                                    char                  *message);
+void                aiopool_future_on_progress    (AiopoolJob            *job,
+                                                   double                 fraction,
+                                                   char                  *text);
+gboolean            aiopool_future_on_emitted     (AiopoolJob            *job,
+                                                   AiopoolPayload        *payload,
+                                                   gint64                 cost);
+gboolean            aiopool_future_on_logged      (AiopoolJob            *job,
+                                                   AiopoolLogRecord      *record);
+
+/* future-listen */
 guint               aiopool_future_listen         (AiopoolFuture         *self,
                                                    GMainContext          *context,
                                                    AiopoolFutureCallback  callback,
@@ -126,11 +167,6 @@ guint               aiopool_future_listen         (AiopoolFuture         *self,
                                                    GDestroyNotify         destroy);
 gboolean            aiopool_future_unlisten       (AiopoolFuture         *self,
                                                    guint                  id);
-void                aiopool_future_link_watch     (AiopoolFuture         *self,
-                                                   AiopoolFutureWatch    *watch);
-void                aiopool_future_unlink_watch   (AiopoolFuture         *self,
-                                                   AiopoolFutureWatch    *watch);
-void                aiopool_future_install_signals (void);
 
 /* future-wait */
 gboolean            aiopool_future_park           (AiopoolFuture         *self,
