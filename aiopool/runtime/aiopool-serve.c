@@ -19,9 +19,10 @@
  * while as many asynchronous calls are under way as the parent wants at once nothing is read and no
  * task is started; the call that ends next makes it go on.
  *
- * An answer is written when nothing more is there to be done, when there are many, or when a task
- * took long; the outbox's timer writes it if the next task does. The answer of a call that is not
- * the one being run is written at once.
+ * An answer is written when nothing more is there to be done, when there are many, or when it has
+ * waited for long; the outbox's timer writes it if the next task takes longer. If tasks are not
+ * short it is written when there is only one more, so that the pool can send others while that one
+ * runs. The answer of a call that is not the one being run is written at once.
  *
  * With hooks it is those that run what no function is registered for, and an event loop of theirs
  * that takes over once they put off an answer: it calls aiopool_serve_dispatch() when the socket is
@@ -30,7 +31,8 @@
  * Threads: everything is the serving thread's but for n_outstanding, is_waiting, current, context,
  * and is_answered of chunks. */
 
-#define LONG_WAIT 200 /* microseconds after which answers are written though more tasks are here */
+#define LONG_WAIT  400 /* microseconds after which answers are written though more tasks are here */
+#define SHORT_TASK 15  /* microseconds: to write takes as long */
 
 #define SIGNAL_WAIT 50000 /* microseconds */
 
@@ -245,10 +247,32 @@ aiopool_server_flush_if_late (AiopoolServer *self)
     flush (self);
 }
 
+/* Bytes in the socket. */
+static guint64
+get_unread (AiopoolServer *self)
+{
+  return aiopool_status_page_get_unread (self->session->page,
+                                         aiopool_reader_get_total (self->session->reader));
+}
+
+/* After a task that began at @started and came in a frame of @size bytes. */
+static void
+flush_after_task (AiopoolServer *self,
+                  gint64         started,
+                  gsize          size)
+{
+  if (self->now - started > SHORT_TASK &&
+      aiopool_reader_get_size (self->session->reader) + get_unread (self) < 2 * size)
+    flush (self);
+  else
+    aiopool_server_flush_if_late (self);
+}
+
 /* Takes @fds. */
 static void
 start_task (AiopoolServer            *self,
             guint64                   id,
+            gsize                     size,
             const AiopoolTaskMessage *message,
             GUnixFDList              *fds)
 {
@@ -282,7 +306,7 @@ start_task (AiopoolServer            *self,
   g_clear_pointer (&entry, aiopool_entry_unref);
   g_atomic_pointer_set (&self->current, NULL);
   aiopool_server_end_with (self, call);
-  aiopool_server_flush_if_late (self);
+  flush_after_task (self, started, size);
 }
 
 /* A task that was taken back: the memory of its argument goes back too. */
@@ -336,7 +360,7 @@ take_task (AiopoolServer      *self,
   if (self->now == 0)
     self->flushed = self->now = g_get_monotonic_time ();
   if (aiopool_status_page_start (self->session->page, frame->id, self->now))
-    start_task (self, frame->id, &message, fds);
+    start_task (self, frame->id, AIOPOOL_FRAME_HEADER_SIZE + frame->length, &message, fds);
   else
     drop_task (self, &message, fds);
 }
@@ -352,6 +376,26 @@ take_frame (AiopoolServer      *self,
   else if (!aiopool_registry_define (self->registry, frame->id, (const char *) frame->body,
                                      frame->length))
     break_off (self, "a malformed definition", frame->type);
+}
+
+/* Answers wait, and not for long, while there is more in the socket. */
+static gboolean
+may_read_on (AiopoolServer *self)
+{
+  return self->now != 0 && self->now - self->flushed <= LONG_WAIT && get_unread (self) > 0;
+}
+
+static AiopoolFrameStatus
+take_next (AiopoolServer *self,
+           AiopoolFrame  *frame)
+{
+  AiopoolReader *reader = self->session->reader;
+  AiopoolFrameStatus status = aiopool_reader_next (reader, frame);
+
+  while (status == AIOPOOL_FRAME_MORE && may_read_on (self) &&
+         aiopool_reader_fill (reader, FALSE) == AIOPOOL_IO_OK)
+    status = aiopool_reader_next (reader, frame);
+  return status;
 }
 
 static gboolean
@@ -373,7 +417,7 @@ handle (AiopoolServer *self)
   self->now = 0;
   aiopool_server_run_chunks (self);
   while (self->fault == NULL && (may_start = !is_full (self)) &&
-         (status = aiopool_reader_next (self->session->reader, &frame)) == AIOPOOL_FRAME_OK)
+         (status = take_next (self, &frame)) == AIOPOOL_FRAME_OK)
     {
       take_frame (self, &frame);
       aiopool_server_run_chunks (self);

@@ -253,6 +253,8 @@ guint    aiopool_pump_window               (AiopoolScheduler      *self,
 gboolean aiopool_pump_has_room             (AiopoolScheduler      *self,
                                             AiopoolPeer           *peer,
                                             AiopoolOrder          *order);
+gboolean aiopool_pump_has_plenty           (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer);
 gboolean aiopool_pump_may_begin            (AiopoolScheduler      *self,
                                             AiopoolPeer           *peer);
 void     aiopool_pump_push                 (AiopoolScheduler      *self,

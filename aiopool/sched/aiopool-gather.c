@@ -220,7 +220,7 @@ aiopool_gather_slot_freed (AiopoolScheduler *self,
   aiopool_peer_ref (peer);
   if (is_little (self) && is_bursting (self, now))
     wait_for_company (self, now);
-  else
+  else if (!aiopool_pump_has_plenty (self, peer))
     aiopool_pump_peer (self, peer, report);
   if (aiopool_outbound_get_n_slots (aiopool_peer_get_outbound (peer)) == 0)
     aiopool_peer_set_busy (peer, FALSE);

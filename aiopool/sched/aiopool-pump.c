@@ -105,6 +105,22 @@ aiopool_pump_has_room (AiopoolScheduler *self,
          !aiopool_crew_is_spent (self, peer);
 }
 
+/* Whether @peer has so much left to do that what waits may go to it later, together: to write to it
+ * for each task that it has done costs more than a short task. */
+gboolean
+aiopool_pump_has_plenty (AiopoolScheduler *self,
+                         AiopoolPeer      *peer)
+{
+  AiopoolOutbound *outbound = aiopool_peer_get_outbound (peer);
+  AiopoolOrder *order = aiopool_queue_peek (&self->queue);
+
+  if (order == NULL || AIOPOOL_ORDER_IS_CHUNK (order) ||
+      aiopool_outbound_get_n_chunks (outbound) > 0)
+    return FALSE;
+  return aiopool_outbound_get_n_slots (outbound) >
+         MAX (aiopool_pump_window (self, order->function) / 2, self->limits.tasks_per_worker);
+}
+
 /* There may be one more worker than the maximum while it takes the place of one that has its last
  * task: it begins when that is over. */
 gboolean

@@ -24,6 +24,7 @@ AiopoolIoStatus    aiopool_reader_fill      (AiopoolReader *self,
 AiopoolFrameStatus aiopool_reader_next      (AiopoolReader *self,
                                              AiopoolFrame  *frame);
 guint64            aiopool_reader_get_total (AiopoolReader *self);
+gsize              aiopool_reader_get_size  (AiopoolReader *self);
 void               aiopool_reader_feed      (AiopoolReader *self,
                                              const guint8  *data,
                                              gsize          size);
@@ -37,6 +38,7 @@ guint8            *aiopool_writer_reserve   (AiopoolWriter *self,
 void               aiopool_writer_attach    (AiopoolWriter *self,
                                              GUnixFDList   *fds);
 gsize              aiopool_writer_get_size  (AiopoolWriter *self);
+guint64            aiopool_writer_get_total (AiopoolWriter *self);
 AiopoolIoStatus    aiopool_writer_flush     (AiopoolWriter *self);
 
 AiopoolIoStatus    aiopool_channel_send     (int            fd,

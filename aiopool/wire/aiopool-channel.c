@@ -41,6 +41,7 @@ struct _AiopoolWriter
   int         fd;          /* (unowned) */
   GByteArray *buffer;      /* (owned) */
   gsize       start;       /* of what is not sent */
+  guint64     total;       /* bytes sent in all */
   GArray     *attachments; /* (owned) of Attachment, by offset */
 };
 
@@ -183,6 +184,13 @@ aiopool_reader_get_total (AiopoolReader *self)
   return self->total;
 }
 
+/* Bytes that were read and not given by next(). */
+gsize
+aiopool_reader_get_size (AiopoolReader *self)
+{
+  return self->end - self->start;
+}
+
 /* Takes the descriptors of the frame that next() gave, before the one after it. */
 GUnixFDList *
 aiopool_reader_take_fds (AiopoolReader *self,
@@ -250,6 +258,13 @@ gsize
 aiopool_writer_get_size (AiopoolWriter *self)
 {
   return self->buffer->len - self->start;
+}
+
+/* Bytes that were sent. */
+guint64
+aiopool_writer_get_total (AiopoolWriter *self)
+{
+  return self->total;
 }
 
 /* The system has no room now: for the bytes, for the message, for one more descriptor under way. */
@@ -335,6 +350,7 @@ aiopool_writer_flush (AiopoolWriter *self)
       status = aiopool_channel_send (self->fd, self->buffer->data + self->start,
                                      end - self->start, fds, &sent);
       self->start += sent;
+      self->total += sent;
       if (fds != NULL && status == AIOPOOL_IO_OK)
         g_array_remove_index (self->attachments, 0);
     }

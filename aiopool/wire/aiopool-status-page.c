@@ -30,6 +30,9 @@
  * what the parent received and end is still in the outbox when a worker dies, so that a crash does
  * not take the results of earlier tasks with it.
  *
+ * The parent says how much it has written to the socket, so that a worker which has read less knows
+ * that there is more without asking the system.
+ *
  * The parent makes the page, sizes it and seals its size before the worker gets it (a worker that
  * could truncate it could kill the parent). Everything in it is a claim of the worker. */
 
@@ -49,7 +52,8 @@ typedef struct
   guint32         n_slots;
   _Atomic guint64 base; /* stream offset of the first byte of the outbox */
   _Atomic guint64 end;  /* stream offset behind its last complete frame */
-  guint8          unused[4096 - 24];
+  _Atomic guint64 written; /* bytes that the parent has put into the socket */
+  guint8          unused[4096 - 32];
   Slot            slots[AIOPOOL_STATUS_N_SLOTS];
   guint8          outbox[AIOPOOL_STATUS_OUTBOX_SIZE];
 } Page;
@@ -186,6 +190,24 @@ aiopool_status_page_set_sent (AiopoolStatusPage *self,
 {
   atomic_store_explicit (&slot_of (self, id)->word, WORD (id, AIOPOOL_SLOT_SENT),
                          memory_order_release);
+}
+
+/* Parent: after so many bytes in all have gone into the socket. */
+void
+aiopool_status_page_set_written (AiopoolStatusPage *self,
+                                 guint64            written)
+{
+  atomic_store_explicit (&self->page->written, written, memory_order_release);
+}
+
+/* Worker: how many bytes are in the socket, if it has read @received in all. There may be more. */
+guint64
+aiopool_status_page_get_unread (AiopoolStatusPage *self,
+                                guint64            received)
+{
+  guint64 written = atomic_load_explicit (&self->page->written, memory_order_acquire);
+
+  return written > received ? written - received : 0;
 }
 
 /* Worker: FALSE if the task was taken back. @now: monotonic microseconds. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "aiopool/wire/aiopool-message-private.h"
 #include "aiopool/wire/aiopool-status-page-private.h"
 #include "aiopool/workers/aiopool-control-private.h"
 #include "aiopool/workers/aiopool-order-private.h"
@@ -22,6 +23,8 @@ AiopoolOutbound *aiopool_outbound_new            (int                data_fd,
                                                   AiopoolControl    *control,
                                                   gboolean           is_trusted);
 void             aiopool_outbound_free           (AiopoolOutbound   *self);
+void             aiopool_outbound_send_config    (AiopoolOutbound   *self,
+                                                  const AiopoolConfigMessage *config);
 
 /* Under the scheduler's lock. */
 guint            aiopool_outbound_get_n_orders   (AiopoolOutbound   *self);

@@ -554,6 +554,26 @@ copy_some (AiopoolOutbound  *self,
   return AIOPOOL_FLUSH_DONE;
 }
 
+static AiopoolIoStatus
+write_out (AiopoolOutbound *self)
+{
+  AiopoolIoStatus status = aiopool_writer_flush (self->writer);
+
+  aiopool_status_page_set_written (self->page, aiopool_writer_get_total (self->writer));
+  return status;
+}
+
+/* The first frame of all, before there is anybody to read it. */
+void
+aiopool_outbound_send_config (AiopoolOutbound            *self,
+                              const AiopoolConfigMessage *config)
+{
+  gsize size = AIOPOOL_FRAME_HEADER_SIZE + AIOPOOL_FRAME_PAD (sizeof *config);
+
+  aiopool_message_write_config (aiopool_writer_reserve (self->writer, size), config);
+  write_out (self);
+}
+
 /* Writes what waits. With @error set the order that was being copied cannot be sent. */
 AiopoolFlush
 aiopool_outbound_flush (AiopoolOutbound  *self,
@@ -566,7 +586,7 @@ aiopool_outbound_flush (AiopoolOutbound  *self,
       if (flush != AIOPOOL_FLUSH_DONE)
         return flush;
     }
-  switch (aiopool_writer_flush (self->writer))
+  switch (write_out (self))
     {
     case AIOPOOL_IO_OK:
       return AIOPOOL_FLUSH_DONE;

@@ -5,7 +5,6 @@
 
 #include "aiopool/base/aiopool-error.h"
 #include "aiopool/base/aiopool-fd-private.h"
-#include "aiopool/wire/aiopool-channel-private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -73,11 +72,8 @@ send_config (AiopoolPeer *self)
     .is_trusted = (guint32) self->is_trusted,
     .tasks_per_worker = self->limits.tasks_per_worker,
   };
-  guint8 frame[AIOPOOL_FRAME_HEADER_SIZE + AIOPOOL_FRAME_PAD (sizeof config)];
-  gsize sent;
 
-  aiopool_message_write_config (frame, &config);
-  aiopool_channel_send (self->data_fd, frame, sizeof frame, NULL, &sent);
+  aiopool_outbound_send_config (self->outbound, &config);
 }
 
 static void

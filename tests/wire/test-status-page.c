@@ -437,6 +437,21 @@ test_file_size_limit_is_an_error_and_no_signal (void)
   g_test_trap_assert_passed ();
 }
 
+static void
+test_unread_is_what_was_written_and_not_received (void)
+{
+  Page page;
+
+  page_open (&page);
+  g_assert_cmpuint (aiopool_status_page_get_unread (page.worker, 0), ==, 0);
+  aiopool_status_page_set_written (page.parent, 100);
+  g_assert_cmpuint (aiopool_status_page_get_unread (page.worker, 0), ==, 100);
+  g_assert_cmpuint (aiopool_status_page_get_unread (page.worker, 99), ==, 1);
+  g_assert_cmpuint (aiopool_status_page_get_unread (page.worker, 100), ==, 0);
+  g_assert_cmpuint (aiopool_status_page_get_unread (page.worker, 101), ==, 0);
+  page_close (&page);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -468,6 +483,8 @@ main (int   argc,
                    test_rest_is_what_was_committed_and_not_received);
   g_test_add_func ("/status-page/rest-of-lying-offsets-stays-in-the-outbox",
                    test_rest_of_lying_offsets_stays_in_the_outbox);
+  g_test_add_func ("/status-page/unread-is-what-was-written-and-not-received",
+                   test_unread_is_what_was_written_and_not_received);
   g_test_add_func ("/status-page/file-size-limit-is-an-error-and-no-signal",
                    test_file_size_limit_is_an_error_and_no_signal);
   return g_test_run ();

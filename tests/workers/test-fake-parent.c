@@ -420,6 +420,28 @@ test_a_function_that_logs_waits_for_nobody (void)
   g_assert_cmpuint (n_records, <, 100);
 }
 
+/* That there is more in the socket than there is. */
+static void
+test_a_parent_that_says_it_wrote_more_is_answered (void)
+{
+  g_autoptr (Parent) parent = parent_new ();
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  AiopoolTaskMessage message = { .argument.view.format = AIOPOOL_FORMAT_RAW };
+  AiopoolFrame frame;
+
+  message.function = QUICK;
+  append_task (parent, bytes, TASK_ID (1), &message, 0);
+  append_task (parent, bytes, TASK_ID (2), &message, 0);
+  aiopool_status_page_set_written (parent->page, G_MAXUINT64);
+  send_bytes (parent->data_fd, bytes->data, bytes->len, NULL);
+  for (guint i = 1; i <= 2; i++)
+    {
+      next_frame (parent->data, &frame);
+      g_assert_cmpuint (frame.type, ==, AIOPOOL_FRAME_RESULT);
+      g_assert_cmpuint (frame.id, ==, TASK_ID (i));
+    }
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -434,5 +456,7 @@ main (int   argc,
                    test_an_argument_that_cannot_be_read_leaves_the_function_alone);
   g_test_add_func ("/workers/fake-parent/a-function-that-logs-waits-for-nobody",
                    test_a_function_that_logs_waits_for_nobody);
+  g_test_add_func ("/workers/fake-parent/one-that-says-it-wrote-more-is-answered",
+                   test_a_parent_that_says_it_wrote_more_is_answered);
   return g_test_run ();
 }
