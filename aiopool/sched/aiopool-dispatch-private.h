@@ -90,15 +90,19 @@ struct _AiopoolScheduler
 /* In the scheduler. */
 void     aiopool_scheduler_set_state       (AiopoolScheduler      *self,
                                             AiopoolSchedulerState  state);
-void     aiopool_scheduler_update_gate     (AiopoolScheduler      *self);
 gboolean aiopool_scheduler_try_ref         (AiopoolScheduler      *self);
+void     aiopool_scheduler_lock            (AiopoolScheduler      *self);
+void     aiopool_scheduler_unlock_and_tell (AiopoolScheduler      *self,
+                                            AiopoolReport         *report);
+
+/* In scheduler-submit; under the lock. */
 AiopoolFunctionInfo *
          aiopool_scheduler_look_up         (AiopoolScheduler      *self,
                                             const char            *name);
-void     aiopool_scheduler_lock            (AiopoolScheduler      *self);
 void     aiopool_scheduler_let_in          (AiopoolScheduler      *self);
-void     aiopool_scheduler_unlock_and_tell (AiopoolScheduler      *self,
-                                            AiopoolReport         *report);
+void     aiopool_scheduler_update_gate     (AiopoolScheduler      *self);
+
+/* In scheduler-job; under the lock. */
 gint64   aiopool_scheduler_started_at      (AiopoolJob            *job,
                                             gint64                 claimed,
                                             gint64                 now);
@@ -107,6 +111,7 @@ gboolean aiopool_scheduler_cancel_unstarted (AiopoolScheduler     *self,
                                             AiopoolJob            *job,
                                             AiopoolReport         *report);
 
+/* In scheduler-counts; under the lock. */
 void     aiopool_scheduler_count           (AiopoolScheduler      *self,
                                             AiopoolCounts         *counts,
                                             AiopoolSpans          *spans);
