@@ -126,7 +126,7 @@ struct _AiopoolBatchCore
   AiopoolTask       *aside_task; /* (owned) (nullable): pulled behind values */
   AiopoolResults    *results;    /* (owned) */
   guint64            taken;      /* number of the next item for those who read */
-  GQueue             readers;    /* of those that read without blocking; see batch-read */
+  GQueue             readers;    /* of those that read without blocking; see batch-readers */
   AiopoolAlarm      *alarm;      /* (owned) (nullable): for the timeout */
   gboolean           has_alarm;  /* it is not on its way to be freed */
 
@@ -214,14 +214,16 @@ gboolean          aiopool_batch_submit          (AiopoolBatchCore   *core,
 void              aiopool_batch_cancel_chunks   (AiopoolBatchCore   *core,
                                                  AiopoolRights       rights);
 
-/* batch-read */
+/* batch-readers */
 void              aiopool_batch_post_readers    (AiopoolBatchCore   *core);
+void              aiopool_batch_await_end       (AiopoolBatch       *batch,
+                                                 GTask              *task);
+
+/* batch-wait */
 gboolean          aiopool_batch_wait_for_end    (AiopoolBatchCore   *core,
                                                  double              timeout,
                                                  GCancellable       *cancellable,
                                                  GError            **error);
-void              aiopool_batch_await_end       (AiopoolBatch       *batch,
-                                                 GTask              *task);
 
 /* batch-collect */
 void              aiopool_batch_return_collected (GTask             *task);
