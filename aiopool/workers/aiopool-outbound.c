@@ -1,65 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "aiopool/workers/aiopool-outbound-private.h"
+#include "aiopool/workers/aiopool-outbound-parts-private.h"
 
-#include "aiopool/base/aiopool-engine-private.h"
-#include "aiopool/wire/aiopool-channel-private.h"
 #include "aiopool/wire/aiopool-log-message-private.h"
-#include "aiopool/wire/aiopool-message-private.h"
-#include "aiopool/wire/aiopool-segment-private.h"
 
-#include <string.h>
-#include <unistd.h>
-
-/* The way of tasks to one worker: which are in flight, in which slots, and what is still to be
- * written.
+/* The way of tasks to one worker: which are in flight, in which slots, and what credit it has for
+ * what it sends back. How they are written stands in outbound-write.
  *
  * add() gives an order a slot and puts its frame behind the others. A large argument is copied into
- * shared memory first, by whoever pumps, outside the lock, in slices; one at a time, and nothing is
- * added behind it meanwhile. An order that is settled while it runs is detached: its slot stays
- * taken until the worker says that it is over.
+ * shared memory first, and nothing is added behind it meanwhile. An order that is settled while it
+ * runs is detached: its slot stays taken until the worker says that it is over.
  *
- * Slots and list: under the scheduler's lock. Writer and copying: the pumping thread's, which is
- * also the one that calls add(). */
-
-#define SLICE_SIZE       (4 * 1024 * 1024) /* bytes copied before others get their turn */
-#define MAX_CALLER_COPY  (1024 * 1024)     /* bytes copied on a thread that is not the engine */
-
-typedef struct
-{
-  AiopoolOrder *order;      /* (unowned) (nullable) */
-  guint64       generation;
-  gint64        debt;       /* of partial results, see AIOPOOL_EMIT_COST */
-  gint64        item_started; /* of a chunk: when the last item began, once it is known */
-  guint32       n_begun;    /* items of a chunk, as far as was seen */
-  gboolean      is_taken;
-} Slot;
-
-struct _AiopoolOutbound
-{
-  AiopoolStatusPage   *page;     /* (unowned: the peer) */
-  AiopoolControl      *control;  /* (unowned: the peer) */
-  AiopoolWriter       *writer;   /* (owned) */
-  AiopoolSegmentStore *store;    /* (owned) */
-  gboolean             is_trusted;
-  Slot                *slots;    /* (owned) of AIOPOOL_STATUS_N_SLOTS */
-  guint16             *free;     /* (owned): stack of free slots */
-  guint                n_free;
-  guint                n_orders;
-  guint                n_chunks; /* of them */
-  gsize                n_bytes;  /* of frames in flight */
-  AiopoolOrder        *first;    /* in the order sent */
-  AiopoolOrder        *last;
-  GByteArray          *known;    /* (owned): function numbers that were defined */
-  AiopoolOrder        *copied;   /* atomic (nullable): the one whose argument is being copied; the
-                                  * scheduler pins it */
-  guint64              copied_id;
-  AiopoolSegment      *segment;
-  gsize                n_copied;
-  gint64               log_debt;  /* of log records, see AIOPOOL_LOG_COST; as the slots */
-  gint64               log_paid; /* of which so much was delivered, and not told the worker */
-};
+ * Slots and list: under the scheduler's lock; add() is called by the pumping thread. */
 
 AiopoolOutbound *
 aiopool_outbound_new (int                data_fd,
@@ -74,7 +27,7 @@ aiopool_outbound_new (int                data_fd,
   self->is_trusted = is_trusted;
   self->writer = aiopool_writer_new (data_fd);
   self->store = aiopool_segment_store_new (is_trusted);
-  self->slots = g_new0 (Slot, AIOPOOL_STATUS_N_SLOTS);
+  self->slots = g_new0 (AiopoolOutboundSlot, AIOPOOL_STATUS_N_SLOTS);
   self->free = g_new (guint16, AIOPOOL_STATUS_N_SLOTS);
   self->known = g_byte_array_new ();
   for (guint i = 0; i < AIOPOOL_STATUS_N_SLOTS; i++)
@@ -151,7 +104,7 @@ take_slot (AiopoolOutbound *self,
            AiopoolOrder    *order)
 {
   guint index = self->free[--self->n_free];
-  Slot *slot = &self->slots[index];
+  AiopoolOutboundSlot *slot = &self->slots[index];
 
   slot->order = order;
   slot->is_taken = TRUE;
@@ -201,95 +154,6 @@ frame_bytes (const AiopoolSpec *spec)
   return 96 + MIN (aiopool_payload_get_size (spec->argument), AIOPOOL_INLINE_LIMIT);
 }
 
-static void
-define_function (AiopoolOutbound           *self,
-                 const AiopoolFunctionInfo *function)
-{
-  gsize size = strlen (function->name);
-  guint old = self->known->len;
-
-  if (function->number < old && self->known->data[function->number])
-    return;
-  if (function->number >= old)
-    {
-      g_byte_array_set_size (self->known, MAX (2 * old, function->number + 16));
-      memset (self->known->data + old, 0, self->known->len - old);
-    }
-  self->known->data[function->number] = TRUE;
-  aiopool_message_write_text (aiopool_writer_reserve (self->writer,
-                                                      aiopool_message_text_size (size)),
-                              AIOPOOL_FRAME_DEFINE, function->number, function->name, size);
-}
-
-/* @fd: (transfer full): of a value's memory, or -1; it goes first. @fds (out): (nullable). */
-static gboolean
-join_fds (int           fd,
-          GUnixFDList  *task_fds,
-          GUnixFDList **fds,
-          GError      **error)
-{
-  g_autoptr (GUnixFDList) all = NULL;
-  const int *array;
-  int n = 0;
-
-  *fds = NULL;
-  if (fd < 0)
-    {
-      g_set_object (fds, task_fds);
-      return TRUE;
-    }
-  all = g_unix_fd_list_new_from_array (&fd, 1);
-  array = task_fds != NULL ? g_unix_fd_list_peek_fds (task_fds, &n) : NULL;
-  for (int i = 0; i < n; i++)
-    {
-      if (g_unix_fd_list_append (all, array[i], error) < 0)
-        return FALSE;
-    }
-  *fds = g_steal_pointer (&all);
-  return TRUE;
-}
-
-/* Puts the frame behind the others. @fd: (transfer full): of a segment, or -1, with which this
- * cannot fail. */
-static gboolean
-write_task (AiopoolOutbound    *self,
-            AiopoolOrder       *order,
-            guint64             id,
-            AiopoolTransport    transport,
-            guint64             segment_id,
-            int                 fd,
-            GError            **error)
-{
-  const AiopoolSpec *spec = order->spec;
-  const AiopoolSpecOptions *options = spec->options;
-  AiopoolTaskMessage message = {
-    .function = order->function->number, .timeout = options->timeout, .n_items = spec->n_items
-  };
-  GUnixFDList *fds;
-  guint n_fds;
-
-  if (!join_fds (fd, options->fds, &fds, error))
-    return FALSE;
-  aiopool_payload_get_view (spec->argument, &message.argument.view);
-  message.argument.transport = transport;
-  message.argument.has_fd = fd >= 0;
-  message.argument.segment_id = segment_id;
-  if (options->keywords != NULL)
-    {
-      message.keywords = g_variant_get_data (options->keywords);
-      message.keywords_size = g_variant_get_size (options->keywords);
-    }
-  define_function (self, order->function);
-  n_fds = fds != NULL ? (guint) g_unix_fd_list_get_length (fds) : 0;
-  if (n_fds > 0)
-    aiopool_writer_attach (self->writer, g_steal_pointer (&fds));
-  aiopool_message_write_task (aiopool_writer_reserve (self->writer,
-                                                      aiopool_message_task_size (&message)),
-                              id, (guint8) n_fds, &message);
-  g_clear_object (&fds);
-  return TRUE;
-}
-
 /* Returns TRUE if the argument must be copied first, and the order kept alive for that. */
 gboolean
 aiopool_outbound_add (AiopoolOutbound *self,
@@ -307,7 +171,7 @@ aiopool_outbound_add (AiopoolOutbound *self,
   aiopool_status_page_set_sent (self->page, id);
   if (aiopool_payload_get_size (order->spec->argument) <= AIOPOOL_INLINE_LIMIT)
     {
-      write_task (self, order, id, AIOPOOL_TRANSPORT_INLINE, 0, -1, NULL);
+      aiopool_outbound_write_inline (self, order, id);
       return FALSE;
     }
   g_atomic_pointer_set (&self->copied, order);
@@ -337,7 +201,7 @@ void
 aiopool_outbound_remove (AiopoolOutbound *self,
                          guint64          id)
 {
-  Slot *slot = &self->slots[AIOPOOL_TASK_ID_SLOT (id)];
+  AiopoolOutboundSlot *slot = &self->slots[AIOPOOL_TASK_ID_SLOT (id)];
 
   if (slot->order != NULL)
     aiopool_outbound_detach (self, slot->order);
@@ -369,7 +233,7 @@ aiopool_outbound_revoke (AiopoolOutbound *self,
   return TRUE;
 }
 
-static Slot *
+static AiopoolOutboundSlot *
 slot_of (AiopoolOutbound *self,
          AiopoolOrder    *order)
 {
@@ -384,7 +248,7 @@ aiopool_outbound_count_begun (AiopoolOutbound *self,
                               gint64           now,
                               gint64          *since)
 {
-  Slot *slot = slot_of (self, order);
+  AiopoolOutboundSlot *slot = slot_of (self, order);
   gint64 claimed;
   guint32 n_begun = aiopool_status_page_get_n_begun (self->page, order->id, &claimed);
 
@@ -418,7 +282,7 @@ aiopool_outbound_cut (AiopoolOutbound *self,
                       AiopoolOrder    *order,
                       guint32          from)
 {
-  Slot *slot = slot_of (self, order);
+  AiopoolOutboundSlot *slot = slot_of (self, order);
 
   order->n_items = aiopool_status_page_cut_items (self->page, order->id,
                                                   MAX (from, slot->n_begun), order->n_items);
@@ -433,7 +297,7 @@ aiopool_outbound_owe (AiopoolOutbound *self,
                       gsize            size,
                       gint64          *cost)
 {
-  Slot *slot = &self->slots[AIOPOOL_TASK_ID_SLOT (id)];
+  AiopoolOutboundSlot *slot = &self->slots[AIOPOOL_TASK_ID_SLOT (id)];
 
   if (slot->debt > AIOPOOL_EMIT_CREDIT)
     return FALSE;
@@ -474,147 +338,4 @@ aiopool_outbound_pay_log (AiopoolOutbound *self,
   self->log_debt -= self->log_paid;
   aiopool_control_send (self->control, AIOPOOL_FRAME_CREDIT, 0, 0, (guint64) self->log_paid);
   self->log_paid = 0;
-}
-
-static void
-tell_forgotten (AiopoolOutbound *self)
-{
-  g_autoptr (GArray) forgotten = aiopool_segment_store_take_forgotten (self->store);
-
-  for (guint i = 0; forgotten != NULL && i < forgotten->len; i++)
-    aiopool_control_send (self->control, AIOPOOL_FRAME_RELEASE, AIOPOOL_SEGMENT_FORGET,
-                          g_array_index (forgotten, guint64, i), 0);
-}
-
-static gboolean
-finish_copy (AiopoolOutbound  *self,
-             GError          **error)
-{
-  AiopoolOrder *order = aiopool_outbound_get_copied (self);
-  AiopoolSegment *segment = g_steal_pointer (&self->segment);
-  guint64 segment_id = segment->id;
-  gsize size = aiopool_payload_get_size (order->spec->argument);
-  gboolean ok;
-  int fd;
-
-  g_atomic_pointer_set (&self->copied, NULL);
-  if (!aiopool_segment_store_finish (self->store, segment, size, &fd, error))
-    return FALSE;
-  ok = write_task (self, order, self->copied_id,
-                   segment_id != 0 ? AIOPOOL_TRANSPORT_SEGMENT : AIOPOOL_TRANSPORT_MEMFD,
-                   segment_id, fd, error);
-  if (!ok && segment_id != 0) /* the worker never hears of it, and so never releases it */
-    aiopool_segment_store_discard (self->store, segment);
-  tell_forgotten (self);
-  return ok;
-}
-
-/* Falls back to the stream when there is no shared memory to be had and the value is not huge. */
-static gboolean
-start_copy (AiopoolOutbound  *self,
-            GError          **error)
-{
-  g_autoptr (GError) local = NULL;
-  AiopoolOrder *order = self->copied;
-  gsize size = aiopool_payload_get_size (order->spec->argument);
-
-  self->segment = aiopool_segment_store_acquire (self->store, size, &local);
-  if (self->segment != NULL)
-    return TRUE;
-  g_atomic_pointer_set (&self->copied, NULL);
-  if (size > AIOPOOL_FRAME_MAX_BODY / 2)
-    {
-      g_propagate_error (error, g_steal_pointer (&local));
-      return FALSE;
-    }
-  return write_task (self, order, self->copied_id, AIOPOOL_TRANSPORT_INLINE, 0, -1, error);
-}
-
-/* Copies a slice. Returns FLUSH_DONE when nothing is left to copy. */
-static AiopoolFlush
-copy_some (AiopoolOutbound  *self,
-           GError          **error)
-{
-  AiopoolPayloadView view;
-  gsize n;
-
-  aiopool_payload_get_view (self->copied->spec->argument, &view);
-  n = MIN (view.size - self->n_copied, SLICE_SIZE);
-  if (view.size > MAX_CALLER_COPY && !aiopool_engine_is_current ())
-    return AIOPOOL_FLUSH_ENGINE;
-  if (self->segment == NULL && !start_copy (self, error))
-    return AIOPOOL_FLUSH_DONE;
-  if (self->copied == NULL)
-    return AIOPOOL_FLUSH_DONE;
-  memcpy (self->segment->data + self->n_copied, (const guint8 *) view.data + self->n_copied, n);
-  self->n_copied += n;
-  if (self->n_copied < view.size)
-    return AIOPOOL_FLUSH_ENGINE;
-  finish_copy (self, error);
-  return AIOPOOL_FLUSH_DONE;
-}
-
-static AiopoolIoStatus
-write_out (AiopoolOutbound *self)
-{
-  AiopoolIoStatus status = aiopool_writer_flush (self->writer);
-
-  aiopool_status_page_set_written (self->page, aiopool_writer_get_total (self->writer));
-  return status;
-}
-
-/* The first frame of all, before there is anybody to read it. */
-void
-aiopool_outbound_send_config (AiopoolOutbound            *self,
-                              const AiopoolConfigMessage *config)
-{
-  gsize size = AIOPOOL_FRAME_HEADER_SIZE + AIOPOOL_FRAME_PAD (sizeof *config);
-
-  aiopool_message_write_config (aiopool_writer_reserve (self->writer, size), config);
-  write_out (self);
-}
-
-/* Writes what waits. With @error set the order that was being copied cannot be sent. */
-AiopoolFlush
-aiopool_outbound_flush (AiopoolOutbound  *self,
-                        GError          **error)
-{
-  if (self->copied != NULL)
-    {
-      AiopoolFlush flush = copy_some (self, error);
-
-      if (flush != AIOPOOL_FLUSH_DONE)
-        return flush;
-    }
-  switch (write_out (self))
-    {
-    case AIOPOOL_IO_OK:
-      return AIOPOOL_FLUSH_DONE;
-    case AIOPOOL_IO_AGAIN:
-      return AIOPOOL_FLUSH_BLOCKED;
-    case AIOPOOL_IO_END:
-    default:
-      return AIOPOOL_FLUSH_BROKEN;
-    }
-}
-
-void
-aiopool_outbound_release (AiopoolOutbound *self,
-                          guint64          segment_id)
-{
-  aiopool_segment_store_release (self->store, segment_id);
-}
-
-/* Whether segments are kept for more values. */
-gboolean
-aiopool_outbound_has_memory (AiopoolOutbound *self)
-{
-  return !aiopool_segment_store_is_empty (self->store);
-}
-
-void
-aiopool_outbound_trim (AiopoolOutbound *self)
-{
-  aiopool_segment_store_trim (self->store);
-  tell_forgotten (self);
 }
