@@ -41,7 +41,18 @@ struct _AiopoolServer
   GSource         *watch;         /* (owned) (nullable): of the data socket */
 };
 
+/* serve */
+void         aiopool_server_break_off     (AiopoolServer            *self,
+                                           const char               *what,
+                                           guint                     type);
 void         aiopool_server_wake          (AiopoolServer            *self);
+void         aiopool_server_on_answered   (gpointer                  server,
+                                           AiopoolCall              *call);
+void         aiopool_server_flush         (AiopoolServer            *self);
+void         aiopool_server_flush_if_late (AiopoolServer            *self);
+guint64      aiopool_server_get_unread    (AiopoolServer            *self);
+
+/* server-task */
 AiopoolCall *aiopool_server_take_spare    (AiopoolServer            *self);
 void         aiopool_server_end_with      (AiopoolServer            *self,
                                            AiopoolCall              *call);
@@ -49,7 +60,10 @@ gint64       aiopool_server_run           (AiopoolServer            *self,
                                            AiopoolCall              *call,
                                            const AiopoolEntry       *entry,
                                            gpointer                 *slot);
-void         aiopool_server_flush_if_late (AiopoolServer            *self);
+void         aiopool_server_take_task     (AiopoolServer            *self,
+                                           const AiopoolFrame       *frame);
+
+/* server-chunk */
 void         aiopool_server_tell_chunk    (AiopoolServer            *self,
                                            AiopoolChunk             *chunk,
                                            gboolean                  is_async,
