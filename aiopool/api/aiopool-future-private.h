@@ -112,6 +112,10 @@ AiopoolFuture      *aiopool_future_of_job         (AiopoolJob            *job);
 void                aiopool_future_notify_state   (AiopoolFuture         *self);
 void                aiopool_future_make_private   (AiopoolFuture         *self);
 
+/* future-cancel */
+void                aiopool_future_follow_cancellable (AiopoolFuture     *self,
+                                                   GCancellable          *cancellable);
+
 /* promise */
 gboolean            aiopool_future_start_promised (AiopoolFuture         *self);
 
