@@ -143,6 +143,13 @@ GVariant       *aiopool_set_haul_collect   (AiopoolSetHaul          *haul,
                                             GError                 **error);
 
 /* future-set */
+guint           aiopool_future_set_notify_counts (AiopoolFutureSet  *self);
+
+/* future-set-view */
+extern const AiopoolLetterKind aiopool_future_set_home_kind;
+
+void            aiopool_set_init_list      (gpointer                 iface,
+                                            gpointer                 data);
 void            aiopool_future_set_come_home (AiopoolFutureSet      *self);
 
 G_END_DECLS
