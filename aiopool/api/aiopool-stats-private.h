@@ -6,6 +6,9 @@
 
 G_BEGIN_DECLS
 
-AiopoolStats *aiopool_stats_new (const AiopoolFiguresView *view);
+AiopoolStats *aiopool_stats_new                (const AiopoolFiguresView *view);
+
+/* stats-properties */
+void          aiopool_stats_install_properties (GObjectClass             *object_class);
 
 G_END_DECLS
