@@ -61,6 +61,50 @@ is_between_items (AiopoolJob *job,
                                        now, &since) == job->order.n_came;
 }
 
+/* A job that its worker has not started: it may still wait too long, or may have begun when this is
+ * looked at again. */
+static void
+check_unstarted (AiopoolScheduler *self,
+                 AiopoolJob       *job,
+                 gint64            now,
+                 AiopoolReport    *report)
+{
+  const AiopoolSpecOptions *options = job->order.spec->options;
+  AiopoolPeer *peer = job->order.peer;
+  gint64 queue_end = options->queue_timeout > 0 ? job->submitted + options->queue_timeout
+                                                : G_MAXINT64;
+  gint64 end;
+
+  if (now >= queue_end && aiopool_outbound_revoke (aiopool_peer_get_outbound (peer), &job->order))
+    {
+      time_out_queued (self, job, report);
+      aiopool_gather_slot_freed (self, peer, report);
+      return;
+    }
+  end = MIN (queue_end > now ? queue_end : G_MAXINT64,
+             options->timeout > 0 ? now + options->timeout : G_MAXINT64);
+  aiopool_timeouts_watch (self, job, end != G_MAXINT64 ? end : 0);
+}
+
+/* A job that runs, since @started. */
+static void
+check_started (AiopoolScheduler *self,
+               AiopoolJob       *job,
+               gint64            started,
+               gint64            now,
+               AiopoolReport    *report)
+{
+  gint64 timeout = job->order.spec->options->timeout;
+  gint64 end = started + timeout;
+
+  if (now >= end && is_between_items (job, now))
+    end = now + timeout;
+  if (now >= end)
+    time_out (self, job, report);
+  else
+    aiopool_timeouts_watch (self, job, end);
+}
+
 /* A job with a worker: its timeout counts from the start, which the status page tells. */
 static void
 check_sent (AiopoolScheduler *self,
@@ -68,38 +112,13 @@ check_sent (AiopoolScheduler *self,
             gint64            now,
             AiopoolReport    *report)
 {
-  const AiopoolSpecOptions *options = job->order.spec->options;
-  AiopoolPeer *peer = job->order.peer;
-  gint64 queue_end = options->queue_timeout > 0 ? job->submitted + options->queue_timeout
-                                                : G_MAXINT64;
-  gint64 claimed, end;
+  AiopoolStatusPage *page = aiopool_peer_get_page (job->order.peer);
+  gint64 claimed;
 
-  if (!aiopool_status_page_is_started (aiopool_peer_get_page (peer), job->order.id, &claimed))
-    {
-      if (now >= queue_end &&
-          aiopool_outbound_revoke (aiopool_peer_get_outbound (peer), &job->order))
-        {
-          time_out_queued (self, job, report);
-          aiopool_gather_slot_freed (self, peer, report);
-          return;
-        }
-      end = MIN (queue_end > now ? queue_end : G_MAXINT64,
-                 options->timeout > 0 ? now + options->timeout : G_MAXINT64);
-    }
-  else if (options->timeout == 0)
-    return;
-  else
-    {
-      end = aiopool_scheduler_started_at (job, claimed, now) + options->timeout;
-      if (now >= end && is_between_items (job, now))
-        end = now + options->timeout;
-      if (now >= end)
-        {
-          time_out (self, job, report);
-          return;
-        }
-    }
-  aiopool_timeouts_watch (self, job, end != G_MAXINT64 ? end : 0);
+  if (!aiopool_status_page_is_started (page, job->order.id, &claimed))
+    check_unstarted (self, job, now, report);
+  else if (job->order.spec->options->timeout > 0)
+    check_started (self, job, aiopool_scheduler_started_at (job, claimed, now), now, report);
 }
 
 /* A job that was taken back from a worker may still have the deadline that it had there. */
