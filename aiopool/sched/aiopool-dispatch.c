@@ -157,6 +157,27 @@ take_hook (AiopoolScheduler *self,
   aiopool_report_settle (report, job, outcome);
 }
 
+/* What the worker says of times is taken as far as it can be true. */
+static void
+correct_outcome (AiopoolScheduler *self,
+                 AiopoolPeer      *peer,
+                 AiopoolOrder     *order,
+                 AiopoolOutcome   *outcome,
+                 gint64            now)
+{
+  outcome->started = CLAMP (outcome->started, order->sent, now);
+  outcome->ended = CLAMP (outcome->ended, outcome->started, now);
+  outcome->pid = aiopool_peer_get_pid (peer);
+  if (AIOPOOL_ORDER_IS_CHUNK (order))
+    {
+      g_clear_pointer (&outcome->payload, aiopool_payload_unref);
+      outcome->n_begun = order->n_came;
+    }
+  else
+    aiopool_dispatch_learn_run_time (self, order->function,
+                                     (outcome->ended - outcome->started) * 1000);
+}
+
 static void
 take_outcome (AiopoolScheduler *self,
               AiopoolPeer      *peer,
@@ -182,17 +203,7 @@ take_outcome (AiopoolScheduler *self,
       aiopool_outbound_remove (outbound, event->id);
       return;
     }
-  outcome->started = CLAMP (outcome->started, order->sent, now);
-  outcome->ended = CLAMP (outcome->ended, outcome->started, now);
-  outcome->pid = aiopool_peer_get_pid (peer);
-  if (AIOPOOL_ORDER_IS_CHUNK (order))
-    {
-      g_clear_pointer (&outcome->payload, aiopool_payload_unref);
-      outcome->n_begun = order->n_came;
-    }
-  else
-    aiopool_dispatch_learn_run_time (self, order->function,
-                                     (outcome->ended - outcome->started) * 1000);
+  correct_outcome (self, peer, order, outcome, now);
   aiopool_outbound_remove (outbound, event->id);
   aiopool_dispatch_claim (self, AIOPOOL_JOB (order), report);
   aiopool_report_settle (report, AIOPOOL_JOB (order), outcome);
