@@ -226,6 +226,30 @@ get_share (gint64 busy,
   return lived > 0 ? CLAMP ((double) busy / ((double) lived * width), 0, 1) : 0;
 }
 
+/* Without the lock. @width: how many tasks a worker runs at once. */
+static void
+fill_view (AiopoolFiguresView       *view,
+           AiopoolFigures           *figures,
+           const AiopoolFiguresSlot *recent,
+           const AiopoolSpans       *spans,
+           guint                     width)
+{
+  view->n_done = figures->n_done;
+  view->n_failed = figures->n_failed;
+  view->n_cancelled = figures->n_cancelled;
+  view->n_crashes = figures->n_crashes;
+  view->n_started = figures->n_started;
+  view->elapsed = (double) MAX (spans->now - spans->since, 0) / G_USEC_PER_SEC;
+  view->rate = (double) recent->n_ended * G_USEC_PER_SEC /
+               (double) MAX (spans->now - spans->recently, 1000);
+  view->utilization = get_share (recent->busy + spans->ran_recently,
+                                 recent->lived + spans->lived_recently, width);
+  view->mean_utilization = get_share (figures->busy + spans->ran, figures->lived + spans->lived,
+                                      width);
+  get_spread (&figures->queue_times, &view->queue_time);
+  get_spread (&figures->run_times, &view->run_time);
+}
+
 /* What a fork has is of its parent: nothing. */
 void
 aiopool_scheduler_get_figures (AiopoolScheduler   *self,
@@ -247,21 +271,7 @@ aiopool_scheduler_get_figures (AiopoolScheduler   *self,
   width = self->limits.tasks_per_worker;
   *figures = self->figures;
   g_mutex_unlock (&self->lock);
-
-  view->n_done = figures->n_done;
-  view->n_failed = figures->n_failed;
-  view->n_cancelled = figures->n_cancelled;
-  view->n_crashes = figures->n_crashes;
-  view->n_started = figures->n_started;
-  view->elapsed = (double) MAX (spans.now - spans.since, 0) / G_USEC_PER_SEC;
-  view->rate = (double) recent.n_ended * G_USEC_PER_SEC /
-               (double) MAX (spans.now - spans.recently, 1000);
-  view->utilization = get_share (recent.busy + spans.ran_recently,
-                                 recent.lived + spans.lived_recently, width);
-  view->mean_utilization = get_share (figures->busy + spans.ran, figures->lived + spans.lived,
-                                      width);
-  get_spread (&figures->queue_times, &view->queue_time);
-  get_spread (&figures->run_times, &view->run_time);
+  fill_view (view, figures, &recent, &spans, width);
 }
 
 void
