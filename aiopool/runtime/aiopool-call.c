@@ -426,6 +426,27 @@ flush_emit (AiopoolCall *self)
   self->emitted = now;
 }
 
+/* FALSE with the reason if nothing of @cost may be sent; it blocks until it may. */
+static gboolean
+wait_to_emit (AiopoolCall  *self,
+              gint64        cost,
+              GError      **error)
+{
+  if (self->chunk != NULL)
+    {
+      g_set_error_literal (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_NOT_SUPPORTED,
+                           "An item of a chunk cannot send partial results");
+      return FALSE;
+    }
+  if (g_cancellable_set_error_if_cancelled (get_cancellable (self), error))
+    return FALSE;
+  if (aiopool_session_wait_credit (self->session, self->id, count_emitted (self, cost)) ||
+      aiopool_call_is_answered (self))
+    return TRUE;
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "The task was cancelled");
+  return FALSE;
+}
+
 /**
  * aiopool_call_emit:
  * @self: a call
@@ -454,7 +475,6 @@ aiopool_call_emit (AiopoolCall  *self,
 {
   g_autoptr (GVariant) owned = NULL;
   gint64 cost;
-  guint64 before;
   gboolean is_sent;
 
   g_return_val_if_fail (AIOPOOL_IS_CALL (self), FALSE);
@@ -462,22 +482,9 @@ aiopool_call_emit (AiopoolCall  *self,
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   owned = g_variant_ref_sink (value);
-  if (self->chunk != NULL)
-    {
-      g_set_error_literal (error, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_NOT_SUPPORTED,
-                           "An item of a chunk cannot send partial results");
-      return FALSE;
-    }
-  if (g_cancellable_set_error_if_cancelled (get_cancellable (self), error))
-    return FALSE;
   cost = AIOPOOL_EMIT_COST (g_variant_get_size (value));
-  before = count_emitted (self, cost);
-  if (!aiopool_session_wait_credit (self->session, self->id, before) &&
-      !aiopool_call_is_answered (self))
-    {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "The task was cancelled");
-      return FALSE;
-    }
+  if (!wait_to_emit (self, cost, error))
+    return FALSE;
   g_mutex_lock (&self->lock);
   is_sent = send_emit (self, value, error);
   if (is_sent)
