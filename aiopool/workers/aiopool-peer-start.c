@@ -99,19 +99,15 @@ watch_process (AiopoolPeer *self)
   g_debug ("worker %u (%d): started", self->number, self->pid);
 }
 
-/* On the engine thread, without the lock. */
-AiopoolPeer *
-aiopool_peer_start (AiopoolLauncher         *launcher,
-                    const AiopoolPeerLimits *limits,
-                    guint                    number,
-                    const AiopoolPeerOwner  *owner_class,
-                    gpointer                 owner,
-                    GMutex                  *lock,
-                    GError                 **error)
+static AiopoolPeer *
+peer_new (AiopoolLauncher         *launcher,
+          const AiopoolPeerLimits *limits,
+          guint                    number,
+          const AiopoolPeerOwner  *owner_class,
+          gpointer                 owner,
+          GMutex                  *lock)
 {
   AiopoolPeer *self = g_new0 (AiopoolPeer, 1);
-  AiopoolLaunchFds fds = { -1, -1, -1, -1 };
-  AiopoolSandboxKind kind = AIOPOOL_SANDBOX_KIND_NONE;
 
   self->ref_count = 1;
   self->number = number;
@@ -125,6 +121,23 @@ aiopool_peer_start (AiopoolLauncher         *launcher,
   self->data_fd = -1;
   aiopool_countdown_init (&self->countdown, aiopool_peer_on_alarm, self);
   self->reap_alarm = aiopool_alarm_new (aiopool_peer_finish, self);
+  return self;
+}
+
+/* On the engine thread, without the lock. */
+AiopoolPeer *
+aiopool_peer_start (AiopoolLauncher         *launcher,
+                    const AiopoolPeerLimits *limits,
+                    guint                    number,
+                    const AiopoolPeerOwner  *owner_class,
+                    gpointer                 owner,
+                    GMutex                  *lock,
+                    GError                 **error)
+{
+  AiopoolPeer *self = peer_new (launcher, limits, number, owner_class, owner, lock);
+  AiopoolLaunchFds fds = { -1, -1, -1, -1 };
+  AiopoolSandboxKind kind = AIOPOOL_SANDBOX_KIND_NONE;
+
   if (open_all (self, &fds, error) && aiopool_launcher_check_descriptors (fds.data, error))
     {
       send_config (self);
