@@ -438,6 +438,18 @@ has_pusher (AiopoolBatchCore *self)
   return source != NULL && aiopool_source_has_pusher (source);
 }
 
+/* Nobody shall go on with it, and what runs is told to stop. */
+static void
+stop_dropped (AiopoolBatchCore *self)
+{
+  GError *error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "The batch was dropped");
+
+  aiopool_room_remove_watch (aiopool_executor_get_room (self->executor), aiopool_batch_feed_room,
+                             self);
+  aiopool_batch_core_break_off (self, error, AIOPOOL_CANCEL_COOPERATIVE);
+  aiopool_batch_cancel_chunks (self, AIOPOOL_RIGHTS_EXECUTOR);
+}
+
 /* The object goes, in a thread of the user's: what is not running will not, what runs is told to
  * stop, and nobody hears of it. */
 void
@@ -458,15 +470,7 @@ aiopool_batch_core_abandon (AiopoolBatchCore *self)
       g_source_unref (later);
     }
   if (!is_new)
-    {
-      aiopool_room_remove_watch (aiopool_executor_get_room (self->executor),
-                                 aiopool_batch_feed_room, self);
-      aiopool_batch_core_break_off (self,
-                                    g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED,
-                                                         "The batch was dropped"),
-                                    AIOPOOL_CANCEL_COOPERATIVE);
-      aiopool_batch_cancel_chunks (self, AIOPOOL_RIGHTS_EXECUTOR);
-    }
+    stop_dropped (self);
   is_pushed = has_pusher (self);
   g_mutex_lock (&self->lock);
   take_belongings (self, &all, is_pushed);
