@@ -184,6 +184,29 @@ make_piece (AiopoolBatchCore *self,
   return piece;
 }
 
+/* Under the lock: what a pull leaves behind besides @piece, which is NULL if it found nothing.
+ * @left: how many items the source still has, or -1. Takes what @catch has. */
+static void
+keep_catch (AiopoolBatchCore *self,
+            Catch            *catch,
+            AiopoolPiece     *piece,
+            gint64            left)
+{
+  self->aside = catch->aside;
+  self->aside_task = catch->aside_task;
+  self->is_late = catch->is_late;
+  if (left >= 0)
+    self->n_total = (gint64) self->n_pulled + left + (piece != NULL ? piece->n_items : 0) +
+                    (self->aside != NULL) + (self->aside_task != NULL);
+  if (catch->has_ended)
+    {
+      self->has_ended = TRUE;
+      if (catch->error != NULL && self->error == NULL)
+        self->error = g_steal_pointer (&catch->error);
+    }
+  g_clear_error (&catch->error);
+}
+
 /* Under the lock, which is let go meanwhile; at home. */
 static AiopoolPiece *
 pull_source (AiopoolBatchCore *self,
@@ -205,20 +228,22 @@ pull_source (AiopoolBatchCore *self,
     aiopool_source_want (source, (guint) MIN ((guint64) n_tasks * n_items, G_MAXINT));
   piece = make_piece (self, &catch);
   g_mutex_lock (&self->lock);
-  self->aside = catch.aside;
-  self->aside_task = catch.aside_task;
-  self->is_late = catch.is_late;
-  if (left >= 0)
-    self->n_total = (gint64) self->n_pulled + left + (piece != NULL ? piece->n_items : 0) +
-                    (self->aside != NULL) + (self->aside_task != NULL);
-  if (catch.has_ended)
-    {
-      self->has_ended = TRUE;
-      if (catch.error != NULL && self->error == NULL)
-        self->error = g_steal_pointer (&catch.error);
-    }
-  g_clear_error (&catch.error);
+  keep_catch (self, &catch, piece, left);
   return piece;
+}
+
+/* Under the lock. An array is the library's; another source is asked at home, and not for long. */
+static gboolean
+may_pull (AiopoolBatchCore *self,
+          AiopoolRights     rights)
+{
+  if (self->array != NULL)
+    return TRUE;
+  if (rights == AIOPOOL_RIGHTS_SOURCE && g_get_monotonic_time () <= self->feed_end)
+    return TRUE;
+  self->needs = AIOPOOL_RIGHTS_SOURCE;
+  self->is_tired |= rights == AIOPOOL_RIGHTS_SOURCE;
+  return FALSE;
 }
 
 /* Under the lock, which is let go meanwhile. (nullable): what is to be submitted next. */
@@ -230,19 +255,8 @@ get_next (AiopoolBatchCore *self,
 
   if (!g_queue_is_empty (&self->pieces))
     return g_queue_pop_head (&self->pieces);
-  if (self->has_ended || !has_room (self))
+  if (self->has_ended || !has_room (self) || !may_pull (self, rights))
     return NULL;
-  if (self->array == NULL && rights < AIOPOOL_RIGHTS_SOURCE)
-    {
-      self->needs = AIOPOOL_RIGHTS_SOURCE;
-      return NULL;
-    }
-  if (self->array == NULL && g_get_monotonic_time () > self->feed_end)
-    {
-      self->needs = AIOPOOL_RIGHTS_SOURCE;
-      self->is_tired = TRUE;
-      return NULL;
-    }
   if (self->array != NULL)
     piece = pull_array (self, get_chunk_size (self));
   else if (self->source == NULL)
