@@ -132,6 +132,17 @@ take_field (const char      **data,
          !aiopool_log_is_reserved (key->data, key->size);
 }
 
+/* FALSE if it cannot be that of a record with @left bytes behind it. */
+static gboolean
+check_head (const LogHead *head,
+            gsize          left)
+{
+  return is_level (head->level) && head->zero == 0 && head->n_fields <= AIOPOOL_LOG_MAX_FIELDS &&
+         head->domain_size <= AIOPOOL_LOG_MAX_DOMAIN &&
+         head->message_size <= AIOPOOL_LOG_MAX_MESSAGE &&
+         head->n_fields * sizeof (FieldHead) <= left;
+}
+
 gboolean
 aiopool_message_parse_log (const AiopoolFrame *frame,
                            AiopoolLogMessage  *message)
@@ -147,9 +158,7 @@ aiopool_message_parse_log (const AiopoolFrame *frame,
   memcpy (&head, data, sizeof head);
   fields = data + sizeof head;
   left -= sizeof head;
-  if (!is_level (head.level) || head.zero != 0 || head.n_fields > AIOPOOL_LOG_MAX_FIELDS ||
-      head.domain_size > AIOPOOL_LOG_MAX_DOMAIN || head.message_size > AIOPOOL_LOG_MAX_MESSAGE ||
-      head.n_fields * sizeof (FieldHead) > left)
+  if (!check_head (&head, left))
     return FALSE;
   data = fields + head.n_fields * sizeof (FieldHead);
   left -= head.n_fields * sizeof (FieldHead);
