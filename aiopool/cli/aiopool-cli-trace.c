@@ -142,6 +142,27 @@ collect_times (CliTrace *self)
   return all;
 }
 
+/* One line. Takes the times. */
+static void
+append_function (CliTraceFunction *function,
+                 Times            *times,
+                 glong             width,
+                 GString          *text)
+{
+  g_autofree char *name = dup_name (function->name);
+  g_autofree char *total = cli_trace_dup_duration (function->busy);
+
+  append_left (text, name, width);
+  g_string_append_printf (text, "%10u%8u%11u", function->n_tasks, function->n_failed,
+                          function->n_cancelled);
+  append_quantiles (text, times->queue);
+  append_quantiles (text, times->run);
+  append_right (text, total, 10);
+  g_string_append_c (text, '\n');
+  g_array_unref (times->queue);
+  g_array_unref (times->run);
+}
+
 static void
 append_functions (CliTrace *self,
                   GString  *text)
@@ -161,21 +182,7 @@ append_functions (CliTrace *self,
   g_string_append (text, "     TASKS  FAILED  CANCELLED    median      95 %    median      95 %"
                          "     total\n");
   for (guint i = 0; i < self->functions->len; i++)
-    {
-      CliTraceFunction *function = CLI_TRACE_FUNCTION (self, i);
-      g_autofree char *name = dup_name (function->name);
-      g_autofree char *total = cli_trace_dup_duration (function->busy);
-
-      append_left (text, name, width);
-      g_string_append_printf (text, "%10u%8u%11u", function->n_tasks, function->n_failed,
-                              function->n_cancelled);
-      append_quantiles (text, times[i].queue);
-      append_quantiles (text, times[i].run);
-      append_right (text, total, 10);
-      g_string_append_c (text, '\n');
-      g_array_unref (times[i].queue);
-      g_array_unref (times[i].run);
-    }
+    append_function (CLI_TRACE_FUNCTION (self, i), &times[i], width, text);
 }
 
 static char *
@@ -186,6 +193,27 @@ dup_worker_name (CliTraceWorker *worker)
                                                : g_strdup ("?");
 
   return pool != NULL ? g_strdup_printf ("%s of %s", number, pool) : g_steal_pointer (&number);
+}
+
+static void
+append_worker (CliTrace       *self,
+               CliTraceWorker *worker,
+               glong           width,
+               GString        *text)
+{
+  gint64 died = worker->died >= 0 ? worker->died : self->length;
+  double lived = (double) MAX (died - MAX (worker->born, 0), 0);
+  g_autofree char *name = dup_worker_name (worker);
+  g_autofree char *life = cli_trace_dup_duration (lived);
+  g_autofree char *busy = cli_trace_dup_duration (worker->busy);
+
+  append_left (text, name, width);
+  g_string_append_printf (text, "%10d%10u ", worker->pid, worker->n_tasks);
+  append_right (text, life, 10);
+  append_right (text, busy, 10);
+  g_string_append_printf (text, "%11.0f %%%s\n",
+                          lived > 0 ? 100 * worker->busy / (lived * worker->n_lanes) : 0,
+                          worker->has_crashed ? "  crashed" : "");
 }
 
 static void
@@ -203,22 +231,7 @@ append_workers (CliTrace *self,
   append_left (text, "WORKER", width);
   g_string_append (text, "   PROCESS     TASKS      LIVED       RAN  UTILIZATION\n");
   for (guint i = 0; i < self->workers->len; i++)
-    {
-      CliTraceWorker *worker = CLI_TRACE_WORKER (self, i);
-      gint64 died = worker->died >= 0 ? worker->died : self->length;
-      double lived = (double) MAX (died - MAX (worker->born, 0), 0);
-      g_autofree char *name = dup_worker_name (worker);
-      g_autofree char *life = cli_trace_dup_duration (lived);
-      g_autofree char *busy = cli_trace_dup_duration (worker->busy);
-
-      append_left (text, name, width);
-      g_string_append_printf (text, "%10d%10u ", worker->pid, worker->n_tasks);
-      append_right (text, life, 10);
-      append_right (text, busy, 10);
-      g_string_append_printf (text, "%11.0f %%%s\n",
-                              lived > 0 ? 100 * worker->busy / (lived * worker->n_lanes) : 0,
-                              worker->has_crashed ? "  crashed" : "");
-    }
+    append_worker (self, CLI_TRACE_WORKER (self, i), width, text);
 }
 
 void
