@@ -234,9 +234,9 @@ def unpack(variant, *, arrays=False):
     simple = SIMPLE.get(type_string)
     if simple is not None:
         return simple(variant)
+    if type_string == "ay":  # always in normal form, which GLib would look for byte by byte
+        return variant.get_data_as_bytes().get_data() or b""
     if not variant.is_normal_form():
         variant = variant.get_normal_form()
     data = variant.get_data_as_bytes().get_data() or b""
-    if type_string == "ay":
-        return data
     return get_decoder(type_string, bool(arrays)).decode(memoryview(data), 0, len(data))
