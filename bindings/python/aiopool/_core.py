@@ -302,6 +302,12 @@ def call_safely(function):
         sys.excepthook(*sys.exc_info())
 
 
+def is_callbacks_own(error):
+    """Whether what a callback has raised goes no further: all but what may be meant for this thread,
+    and that of the collector belongs to nobody."""
+    return isinstance(error, Exception) or is_collector()
+
+
 _lock = threading.Lock()
 _collector = None
 _exit_functions = []

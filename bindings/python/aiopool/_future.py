@@ -9,6 +9,7 @@ loop which runs where the callback was added, or that of the collector, which is
 import sys
 import threading
 from enum import IntEnum
+from functools import partial
 
 from aiopool import _core, _loops, _pickling
 from aiopool._core import Handle
@@ -225,14 +226,19 @@ class Future:
         with _lock:
             entries = self._entries
             self._entries = tuple([entry for entry in entries if entry[1] is not bridge])
-        for callback, home in entries:
-            if home is bridge:
-                self._call(callback)
+        calls = [partial(self._call, callback) for callback, home in entries if home is bridge]
+        if bridge is None:
+            for call in calls:
+                call()
+        else:
+            bridge.call_all(calls)
 
     def _call(self, callback):
         try:
             callback(self)
-        except Exception:
+        except BaseException as error:
+            if not _core.is_callbacks_own(error):
+                raise
             log_failure(callback, self)
 
     def on_news(self):

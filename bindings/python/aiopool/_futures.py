@@ -125,7 +125,9 @@ class Future(Handle, Base):
     def _call(self, function):
         try:
             function(self)
-        except Exception:
+        except BaseException as error:
+            if not _core.is_callbacks_own(error):
+                raise
             LOGGER.exception("exception calling callback for %r", self)
 
     # What others call.

@@ -8,6 +8,7 @@ thread comes in between. A loop that cannot watch descriptors is told by the col
 import os
 import sys
 import weakref
+from functools import partial
 
 from aiopool import _core
 
@@ -40,10 +41,22 @@ class Bridge:
 
     def deliver(self):
         ended, news = self.queue.take()
-        for handle in news:
-            handle.on_news()
-        for handle in ended:
-            handle.on_told(self)
+        calls = [handle.on_news for handle in news]
+        calls += [partial(handle.on_told, self) for handle in ended]
+        self.call_all(calls)
+
+    def call_all(self, calls):
+        """In the loop. What ends that, as SystemExit in a callback does, ends no other call: those that
+        are left come when the loop runs again."""
+        iterator = iter(calls)
+        try:
+            for call in iterator:
+                call()
+        except BaseException:
+            rest = list(iterator)
+            if rest:
+                self.loop().call_soon(self.call_all, rest)
+            raise
 
 
 def get_bridge(loop):
