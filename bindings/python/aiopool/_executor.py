@@ -3,6 +3,7 @@
 
 import itertools
 import os
+import sys
 import threading
 import time
 import weakref
@@ -32,7 +33,14 @@ class Future(BaseFuture):
     def _translate(self, exception):
         if isinstance(exception, (_core.WorkerCrashedError, _core.BrokenPoolError)):
             return make_broken(exception)
+        if is_decode_error(exception):  # concurrent.futures has the worker die of it
+            return make_broken(exception)
         return exception
+
+
+def is_decode_error(exception):
+    worker = sys.modules.get("aiopool._worker")
+    return worker is not None and type(exception) is worker.DecodeError
 
 
 def make_broken(error):
