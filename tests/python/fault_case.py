@@ -15,15 +15,18 @@ Several cases run at once, AIOPOOL_TEST_JOBS of them or as many as there are pro
 
 import faulthandler
 import gc
+import logging  # noqa: F401 - what the package imports from the standard library costs less once
 import os
 import random
 import select
 import shutil
 import signal
+import subprocess  # noqa: F401
 import sys
 import tempfile
 import time
 import traceback
+from concurrent.futures import Future  # noqa: F401
 from pathlib import Path
 
 import fault_count
@@ -116,14 +119,14 @@ def expect_raise(kind, function, *arguments, **keywords):
 def expect_as_before(before):
     """Descriptors of a worker are closed after its process has gone: nobody tells of that."""
     end = time.monotonic() + PATIENCE * FACTOR
+    gc.collect()
     while True:
-        gc.collect()
         now = fault_count.count()
         if all(now[key] <= number for key, number in before.items()):
             return
         if time.monotonic() > end:
             raise AssertionError(f"was: {before}; now: {now}\n{fault_count.describe()}")
-        time.sleep(0.001)
+        time.sleep(0.002)
 
 
 def fork(program, *arguments):

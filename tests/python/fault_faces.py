@@ -8,11 +8,9 @@ GOBJECT   gi.repository.Aiopool with Python workers: arguments and results are v
 """
 
 import os
-import threading
-import time
-
 import aiopool
 
+WORKER = os.path.join(os.environ.get("AIOPOOL_WORKER_DIR", ""), "aiopool-worker")
 LIMIT = 60  # seconds: for what must happen, however slow the machine
 
 
@@ -24,16 +22,14 @@ class Face:
     breaks = False
 
     def warm_up(self):
-        """What stays for good comes now: the threads, and what wakes this one when it waits."""
-        pool = self.make()
-        ended = threading.Event()
-        self.call_back(pool, ended, pow, 2, 5)
-        ended.wait(LIMIT)
-        self.run(pool, time.sleep, 0.02)
-        self.end(pool)
+        """What stays for good comes now: the threads, and what wakes this one when it waits. By the
+        stock worker, which starts in no time; it has no functions."""
+        from aiopool import _core
 
-    def call_back(self, pool, ended, function, *args):
-        self.add_callback(self.submit(pool, function, *args), lambda future: ended.set())
+        pool = _core._parent.Pool({"max_workers": 1, "launcher": ([WORKER], {}, {})},
+                                  _core.collector())
+        assert pool.submit(_core.Handle, "none", [b""]).wait(LIMIT)
+        assert pool.begin_shutdown(_core.SHUTDOWN_DRAIN).wait(LIMIT)
 
     def make(self, max_workers=1, **settings):
         """initializer, initargs, max_tasks, start_timeout, restart_budget"""
@@ -218,11 +214,17 @@ class GObject(Face):
 
         self.Aiopool, self.GLib, self.make_launcher = Aiopool, GLib, make_launcher
 
-    def call_back(self, pool, ended, function, *args):
-        """Callbacks come where the main context is iterated."""
-        super().call_back(pool, ended, function, *args)
-        while not ended.is_set():
+    def warm_up(self):
+        """As above, and what this main context hears by."""
+        self.load()
+        ended = []
+        pool = self.Aiopool.Pool(1, launcher=self.Aiopool.Launcher.new_for_argv([WORKER]))
+        future = pool.submit("none")
+        future.add_done_callback(ended.append)
+        future.wait(LIMIT)
+        while not ended:
             self.GLib.MainContext.default().iteration(True)
+        self.end(pool)
 
     def add_callback(self, future, function):
         future.add_done_callback(function)

@@ -78,3 +78,152 @@ def mark_slowly(path):
     append(path, "x")
     time.sleep(0.003)
     return os.getpid()
+
+
+# --- values that do something when they are pickled or unpickled ----------------------------------
+
+
+def act(deed):
+    if deed == "error":
+        raise ValueError("on purpose")
+    if deed == "exit":
+        sys.exit(9)
+    if deed == "os._exit":
+        os._exit(9)
+    crash_c()
+
+
+class Acts:
+    def __init__(self, moment, deed):
+        self.moment = moment
+        self.deed = deed
+
+    def __reduce__(self):
+        if self.moment == "pickle":
+            act(self.deed)
+        return act, (self.deed,)
+
+
+class ActsAndFails(Acts, Exception):
+    pass
+
+
+def give_acting(moment, deed):
+    return Acts(moment, deed)
+
+
+def fail_acting(moment, deed):
+    raise ActsAndFails(moment, deed)
+
+
+class TwoArguments(Exception):
+    def __init__(self, first, second):
+        super().__init__(first)
+        self.second = second
+
+
+class NoPickle(Exception):
+    def __init__(self, text):
+        super().__init__(text, threading.Lock())
+
+
+def fail_with_two_arguments():
+    raise TwoArguments("one", "two")
+
+
+def fail_without_pickle():
+    raise NoPickle("the text")
+
+
+def fail_in_a_group():
+    raise ExceptionGroup("group", [TwoArguments(1, 2), NoPickle("the text"), ValueError("plain")])
+
+
+def raise_no_exception():
+    raise None
+
+
+def raise_a_text():
+    raise "a text"
+
+
+def give_lock():
+    return threading.Lock()
+
+
+def give_local():
+    return lambda: None
+
+
+def give_generator_in_a_list():
+    return [(number for number in range(3))]
+
+
+def give_deep():
+    value = []
+    for _ in range(100_000):
+        value = [value]
+    return value
+
+
+# --- what workers do when their parent dies -------------------------------------------------------
+
+
+def be_busy(deed, path):
+    """Tells its process, and never ends."""
+    tell_pid(path)
+    if deed == "sleep":
+        time.sleep(1000)
+    if deed == "call":  # in C, with the interpreter's lock
+        import ctypes
+
+        ctypes.PyDLL(None).sleep(1000)
+    if deed == "match":  # the same, and it burns
+        import re
+
+        re.match(r"(a*)*$", 64 * "a" + "b")
+    while True:
+        pass
+
+
+async def be_busy_in_a_loop(path):
+    import asyncio
+
+    tell_pid(path)
+    while True:
+        await asyncio.sleep(0)
+
+
+def be_deaf(path):
+    """Handles whatever can be handled, and has a child of its own."""
+    for number in range(1, signal.NSIG):
+        try:
+            signal.signal(number, signal.SIG_IGN)
+        except (OSError, ValueError):
+            pass
+    child = os.fork()
+    if child == 0:
+        tell_pid(path + ".child")
+    be_busy("spin", path)
+
+
+def tell_pid(path):
+    with open(path + ".new", "w", encoding="ascii") as file:
+        file.write(str(os.getpid()))
+    os.rename(path + ".new", path)
+
+
+def meet(path, go):
+    tell_pid(path)
+    while not os.path.exists(go):
+        time.sleep(0.0005)
+
+
+def heed_interrupts():
+    """As a task may want to be interrupted."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+    finally:
+        signal.signal(signal.SIGINT, before)
