@@ -268,6 +268,7 @@ class Collector(threading.Thread):
         super().__init__(name="aiopool-collector", daemon=True)
         self.queue = Queue()
         self.is_stopping = False
+        self.spare = None  # Collector, which tells while this one waits in a callback
 
     def run(self):
         while not self.is_stopping:
@@ -276,11 +277,16 @@ class Collector(threading.Thread):
 
     def deliver(self):
         ended, news = self.queue.take()
-        call_safely(self.log)
-        for handle in news:
-            call_safely(handle.on_news)
-        for handle in ended:
-            call_safely(handle.on_ended)
+        thread = threading.get_ident()
+        _delivering.add(thread)
+        try:
+            call_safely(self.log)
+            for handle in news:
+                call_safely(handle.on_news)
+            for handle in ended:
+                call_safely(handle.on_ended)
+        finally:
+            _delivering.discard(thread)
 
     def log(self):
         records = self.queue.take_log()
@@ -293,6 +299,8 @@ class Collector(threading.Thread):
         self.is_stopping = True
         self.queue.wake()
         self.join()
+        if self.spare is not None:
+            self.spare.stop()
 
 
 def call_safely(function):
@@ -310,6 +318,7 @@ def is_callbacks_own(error):
 
 _lock = threading.Lock()
 _collector = None
+_delivering = set()  # of threads
 _exit_functions = []
 _has_exit_hook = False
 
@@ -325,6 +334,18 @@ def collector():
     return _collector.queue
 
 
+def other_collector():
+    """That of a thread which is not this one: to wait here for what this one tells would be for ever."""
+    collector()
+    this = _collector
+    while threading.current_thread() is this:
+        if this.spare is None:
+            this.spare = Collector()
+            this.spare.start()
+        this = this.spare
+    return this.queue
+
+
 def flush_log():
     """What workers have logged up to now is logged before this returns."""
     if _collector is not None and not is_collector():
@@ -336,8 +357,8 @@ def is_collecting():
 
 
 def is_collector():
-    """Whether this thread is the one that calls `on_ended`."""
-    return threading.current_thread() is _collector
+    """Whether this thread is at calling `on_ended`."""
+    return threading.get_ident() in _delivering
 
 
 # --- the end --------------------------------------------------------------------------------------
@@ -374,6 +395,7 @@ def forget():
     global _collector, _lock
     _parent.forget()
     _collector = None
+    _delivering.clear()
     _exit_functions.clear()
     _lock = threading.Lock()
 

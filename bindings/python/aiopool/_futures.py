@@ -72,7 +72,11 @@ class Future(Handle, Base):
     def _waiters(self):
         if self._own_waiters is None:
             self._own_waiters = []
-        self._follow()
+        if _core.is_collector() and self._final is None:  # who waits here hears of it nevertheless
+            self._is_followed = True
+            _core.other_collector().add(self)
+        else:
+            self._follow()
         return self._own_waiters
 
     @property
