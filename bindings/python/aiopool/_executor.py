@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import weakref
+from collections import deque
 from concurrent.futures import Executor as Base
 
 from aiopool import _calls, _core, _inline
@@ -191,17 +192,32 @@ class ProcessPoolExecutor(PoolExecutor):
     def _refuse(self, error):
         return make_broken(error) if isinstance(error, _core.BrokenPoolError) else error
 
-    def map(self, fn, *iterables, timeout=None, chunksize=1):
+    def map(self, fn, *iterables, timeout=None, chunksize=1, buffersize=None):
         """Calls `fn` with items of the iterables; returns an iterator over the results, in order.
 
-        chunksize: how many items are sent to a worker in one go; None for as many as are sensible.
+        chunksize: how many items are sent to a worker in one go; None for as many as are sensible
+        buffersize: how many chunks are submitted at once, with more items taken only as results are;
+            None to take all of them now. As in Python 3.14.
         """
-        if chunksize == 1 or not iterables:
-            return super().map(fn, *iterables, timeout=timeout)
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
         if chunksize is not None and chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
         end = None if timeout is None else time.monotonic() + timeout
+        if buffersize is not None and iterables:
+            return self._map_in_window(fn, iterables, chunksize or 1, buffersize, end)
+        if chunksize == 1 or not iterables:
+            return super().map(fn, *iterables, timeout=timeout)
         return each_result(self._submit_chunks(fn, iterables, chunksize), end)
+
+    def _map_in_window(self, fn, iterables, chunksize, buffersize, end):
+        call = _calls.call_each if len(iterables) == 1 else _calls.call_each_star
+        chunks = split(iterables[0] if len(iterables) == 1 else zip(*iterables), chunksize)
+        futures = deque([self.submit(call, fn, chunk)
+                         for chunk in itertools.islice(chunks, buffersize)])
+        return each_in_window(weakref.ref(self), call, fn, chunks, futures, end)
 
 
 class Executor(PoolExecutor):
@@ -277,6 +293,25 @@ def each_result(futures, end):
     try:
         while futures:
             future = futures.pop()
+            try:
+                chunk = future.result(None if end is None else end - time.monotonic())
+            finally:
+                future.cancel()
+            yield from flatten([chunk])
+    finally:
+        cancel_all(futures)
+
+
+def each_in_window(executor_ref, call, fn, chunks, futures, end):
+    """For each chunk of results another chunk of items is submitted, as long as there is an executor."""
+    try:
+        while futures:
+            executor = executor_ref()
+            items = next(chunks, None) if executor is not None else None
+            if items is not None:
+                futures.append(executor.submit(call, fn, items))
+            executor = items = None
+            future = futures.popleft()
             try:
                 chunk = future.result(None if end is None else end - time.monotonic())
             finally:
