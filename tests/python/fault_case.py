@@ -45,28 +45,31 @@ directory = None  # of the case that runs here
 
 
 class Case:
-    def __init__(self, path, function, face, seconds, is_bare):
+    def __init__(self, path, function, face, seconds, is_bare, prepare):
         self.path = f"{path}/{face.name}" if face is not None else path
         self.function = function
         self.face = face
         self.seconds = seconds * FACTOR
         self.is_bare = is_bare
+        self.prepare = prepare
 
-    def run(self):
+    def call(self, function):
         if self.face is None:
-            self.function()
+            function()
         else:
-            self.function(self.face)
+            function(self.face)
 
 
-def row(path, *faces, seconds=SECONDS, is_bare=False):
+def row(path, *faces, seconds=SECONDS, is_bare=False, prepare=None):
     """Has a function be a case for each of the faces, which it is given; without any, one case.
 
     is_bare: nothing of the package is used before the row begins, and nothing is counted in it, so
         that it may fork; what it leaves behind is counted nevertheless
+    prepare: called as the row is, before anything is counted
     """
     def decorate(function):
-        rows.extend([Case(path, function, face, seconds, is_bare) for face in faces or (None,)])
+        rows.extend([Case(path, function, face, seconds, is_bare, prepare)
+                     for face in faces or (None,)])
         return function
 
     return decorate
@@ -174,9 +177,11 @@ def be_row(case):
         if not case.is_bare:
             if case.face is not None:
                 case.face.warm_up()
+            if case.prepare is not None:
+                case.call(case.prepare)
             expect_as_before({"children": 0, "zombies": 0, "memfds": 0})
             before = fault_count.count()
-        case.run()
+        case.call(case.function)
         if before is not None:
             expect_as_before(before)
     except Skipped as why:

@@ -8,6 +8,7 @@ GOBJECT   gi.repository.Aiopool with Python workers: arguments and results are v
 """
 
 import os
+import threading
 import aiopool
 
 WORKER = os.path.join(os.environ.get("AIOPOOL_WORKER_DIR", ""), "aiopool-worker")
@@ -22,14 +23,28 @@ class Face:
     breaks = False
 
     def warm_up(self):
-        """What stays for good comes now: the threads, and what wakes this one when it waits. By the
+        """What stays for good comes now: the threads, and what wakes them when they wait. By the
         stock worker, which starts in no time; it has no functions."""
         from aiopool import _core
 
-        pool = _core._parent.Pool({"max_workers": 1, "launcher": ([WORKER], {}, {})},
-                                  _core.collector())
-        assert pool.submit(_core.Handle, "none", [b""]).wait(LIMIT)
-        assert pool.begin_shutdown(_core.SHUTDOWN_DRAIN).wait(LIMIT)
+        class Handle(_core.Handle):
+            def on_ended(self):
+                start_and_wait(pools[1])
+                ended.set()
+
+        def start_and_wait(pool):
+            future = pool.submit(Handle, "none", [b""])
+            assert future.wait(LIMIT)
+            return future
+
+        launcher = [WORKER], {}, {}
+        pools = [_core._parent.Pool({"max_workers": 1, "launcher": launcher}, _core.collector())
+                 for _ in range(2)]
+        ended = threading.Event()
+        _core.collector().add(start_and_wait(pools[0]))
+        assert ended.wait(LIMIT)
+        for pool in pools:
+            assert pool.begin_shutdown(_core.SHUTDOWN_DRAIN).wait(LIMIT)
 
     def make(self, max_workers=1, **settings):
         """initializer, initargs, max_tasks, start_timeout, restart_budget"""
@@ -136,15 +151,12 @@ class DropIn(ExecutorFace):
 class Plain(ExecutorFace):
     name = "executor"
 
-    def make(self, max_workers=1, *, max_tasks=None, start_timeout=None, restart_budget=None,
-             **settings):
+    def make(self, max_workers=1, *, start_timeout=None, restart_budget=None, **settings):
         pool = aiopool.Executor(max_workers, **settings)
         if start_timeout is not None:
             self.set_start_timeout(pool, start_timeout)
         if restart_budget is not None:
             pool._core.set("restart_budget", restart_budget)
-        if max_tasks is not None:
-            pool._core.set("max_tasks_per_worker", max_tasks)
         return pool
 
     def expect_crash(self, future, *parts):

@@ -201,9 +201,10 @@ def be_deaf(path):
             signal.signal(number, signal.SIG_IGN)
         except (OSError, ValueError):
             pass
-    child = os.fork()
-    if child == 0:
+    if os.fork() == 0:
         tell_pid(path + ".child")
+        while True:
+            pass
     be_busy("spin", path)
 
 
@@ -227,3 +228,87 @@ def heed_interrupts():
         time.sleep(60)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def mark_line(path, text):
+    append(path, text + "\n")
+    return text
+
+
+def wait_and_mark(path, go, text):
+    while not os.path.exists(go):
+        time.sleep(0.0005)
+    append(path, text)
+    return text
+
+
+# --- objects that tell where they go --------------------------------------------------------------
+
+gone = []  # names of the threads of the kernel, and whether Python knows them
+
+
+def tell_thread(what):
+    with open(f"/proc/self/task/{threading.get_native_id()}/comm") as file:
+        name = file.read().strip()
+    is_known = not isinstance(threading.current_thread(), threading._DummyThread)
+    gone.append((what, name, is_known))
+
+
+class Tells:
+    """Also as a function, as a result, and when it is unpickled there."""
+
+    def __init__(self, what="argument"):
+        self.what = what
+
+    def __reduce__(self):
+        return Tells, (self.what,)
+
+    def __call__(self, *args):
+        return Tells("result")
+
+    def method(self, *args):
+        return [Tells("result") for _ in range(10)]
+
+    def __del__(self):
+        tell_thread(self.what)
+
+
+class TellingError(Exception):
+    def __del__(self):
+        tell_thread("exception")
+
+
+class TellingBytes(bytearray):
+    def __del__(self):
+        tell_thread("buffer")
+
+
+def make_telling_array(size):
+    from array import array
+
+    class TellingArray(array):
+        def __del__(self):
+            tell_thread("array")
+
+    return TellingArray("d", bytes(8 * size))
+
+
+def raise_telling():
+    raise TellingError
+
+
+def emit_telling(number):
+    for _ in range(number):
+        yield Tells("item")
+
+
+def take_gone():
+    """As variants can have it."""
+    taken = [list(entry) for entry in gone]
+    gone.clear()
+    return taken
+
+
+def check_no_threads():
+    """No Python code but of this thread has run, that is no other thread is known."""
+    return len(sys._current_frames()), threading.active_count()
