@@ -132,6 +132,15 @@ def expect_as_before(before):
         time.sleep(0.002)
 
 
+def settle():
+    """Until nothing goes any more, for where it is not known what is to stay."""
+    gc.collect()
+    last = None
+    while (now := fault_count.count()) != last:
+        last = now
+        time.sleep(0.02 * FACTOR)
+
+
 def fork(program, *arguments):
     """A child, which calls `program(tell, *arguments)` and then waits to be killed, and an iterator
     over what it tells, which are numbers. It keeps nothing of this process but the standard files."""
@@ -177,9 +186,10 @@ def be_row(case):
         if not case.is_bare:
             if case.face is not None:
                 case.face.warm_up()
+            expect_as_before({"children": 0, "zombies": 0, "memfds": 0})
             if case.prepare is not None:
                 case.call(case.prepare)
-            expect_as_before({"children": 0, "zombies": 0, "memfds": 0})
+                settle()
             before = fault_count.count()
         case.call(case.function)
         if before is not None:

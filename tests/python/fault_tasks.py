@@ -312,3 +312,82 @@ def take_gone():
 def check_no_threads():
     """No Python code but of this thread has run, that is no other thread is known."""
     return len(sys._current_frames()), threading.active_count()
+
+
+def give(kind, size):
+    if kind == "memoryview":
+        return memoryview(bytearray(size))
+    if kind == "array":
+        import numpy
+
+        return numpy.zeros(size, dtype="u1")
+    return (bytearray if kind == "bytearray" else bytes)(size)
+
+
+# --- pools in workers, and locks ------------------------------------------------------------------
+
+
+def nest(face_name, depth):
+    """As many pools, one in the other."""
+    import fault_faces
+
+    if depth == 0:
+        return os.getpid()
+    face = getattr(fault_faces, face_name)
+    pool = face.make()
+    pid = face.run(pool, nest, face_name, depth - 1)
+    face.end(pool)
+    return pid
+
+
+def nest_and_die(face_name, path):
+    """With a pool at work, and what that has to do with."""
+    import fault_faces
+
+    pool = getattr(fault_faces, face_name).make()
+    future = pool.submit(be_busy, "spin", path)
+    while not os.path.exists(path):
+        time.sleep(0.0005)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return future
+
+
+shared = None
+
+
+def keep(*values):
+    global shared
+    shared = values
+
+
+def use_lock(path):
+    """Nobody else is inside."""
+    with shared[0]:
+        with open(path, "x", encoding="ascii"):
+            time.sleep(0.001)
+        os.unlink(path)
+
+
+def put(value):
+    shared[1].put(value)
+    shared[2].value += 1
+
+
+def hold_lock_and_die(path):
+    shared[0].acquire()
+    tell_pid(path)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def log_and_get_pid():
+    import logging
+
+    logging.getLogger("faults").debug("not heard")
+    return os.getpid()
+
+
+def make_progress(number):
+    import aiopool
+
+    for step in range(number):
+        aiopool.current_task().progress(step / number)
