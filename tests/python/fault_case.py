@@ -45,13 +45,14 @@ directory = None  # of the case that runs here
 
 
 class Case:
-    def __init__(self, path, function, face, seconds, is_bare, prepare):
+    def __init__(self, path, function, face, seconds, is_bare, prepare, fails_with):
         self.path = f"{path}/{face.name}" if face is not None else path
         self.function = function
         self.face = face
         self.seconds = seconds * FACTOR
         self.is_bare = is_bare
         self.prepare = prepare
+        self.fails_with = fails_with
 
     def call(self, function):
         if self.face is None:
@@ -60,15 +61,16 @@ class Case:
             function(self.face)
 
 
-def row(path, *faces, seconds=SECONDS, is_bare=False, prepare=None):
+def row(path, *faces, seconds=SECONDS, is_bare=False, prepare=None, fails_with=None):
     """Has a function be a case for each of the faces, which it is given; without any, one case.
 
     is_bare: nothing of the package is used before the row begins, and nothing is counted in it, so
         that it may fork; what it leaves behind is counted nevertheless
     prepare: called as the row is, before anything is counted
+    fails_with: for tests of this module: the row must fail and say all of these texts
     """
     def decorate(function):
-        rows.extend([Case(path, function, face, seconds, is_bare, prepare)
+        rows.extend([Case(path, function, face, seconds, is_bare, prepare, fails_with)
                      for face in faces or (None,)])
         return function
 
@@ -330,15 +332,16 @@ class Supervisor:
         shutil.rmtree(folder, ignore_errors=True)
 
     def tell(self, case, status, folder, seconds):
+        output = Path(folder, "output").read_text(errors="replace")
+        is_good = status in (0, EXIT_SKIPPED)
+        if case.fails_with is not None:
+            is_good = status == 1 and all(text in output for text in case.fails_with)
         self.n_told += 1
-        word = "ok" if status in (0, EXIT_SKIPPED) else "not ok"
+        self.n_failed += not is_good
         why = " # SKIP " + read(os.path.join(folder, "why")) if status == EXIT_SKIPPED else ""
-        print(f"{word} {self.n_told} - {case.path}{why}")
-        if word != "ok":
-            self.n_failed += 1
-            with open(os.path.join(folder, "output"), errors="replace") as output:
-                for line in output:
-                    print("#", line.rstrip("\n"))
+        print(f"{'ok' if is_good else 'not ok'} {self.n_told} - {case.path}{why}")
+        for line in [] if is_good else output.splitlines():
+            print("#", line)
         print(f"# {seconds:.2f} seconds", flush=True)
 
 
