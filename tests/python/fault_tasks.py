@@ -127,6 +127,23 @@ class NoPickle(Exception):
         super().__init__(text, threading.Lock())
 
 
+class OnlyInWorkers(Exception):
+    def __reduce__(self):
+        return make_in_a_worker, self.args
+
+
+def make_in_a_worker(text):
+    import aiopool
+
+    if not aiopool.is_worker():
+        sys.exit(9)
+    return OnlyInWorkers(text)
+
+
+def fail_at_home():
+    raise OnlyInWorkers("the text")
+
+
 def fail_with_two_arguments():
     raise TwoArguments("one", "two")
 

@@ -14,7 +14,7 @@ sys.path[:1] = [HERE, str(Path(HERE).parent)]
 
 import fault_tasks as tasks  # noqa: E402
 from fault_case import expect_raise, main, make_path, read, row  # noqa: E402
-from fault_faces import ALL, DROP_IN, GOBJECT, PACKAGE  # noqa: E402
+from fault_faces import ALL, DROP_IN, GOBJECT, LIMIT, PACKAGE  # noqa: E402
 
 DEADLY = "os._exit", "crash"
 
@@ -97,8 +97,9 @@ def result_raises_when_it_is_unpickled(face):
     pid = face.get_pid(pool)
     for deed, kind in (("error", ValueError), ("exit", SystemExit)):
         future = face.submit(pool, tasks.give_acting, "unpickle", deed)
-        for _ in range(2):
-            expect_kind(face.get_error(future), kind)
+        error = face.get_error(future)
+        expect_kind(error, kind)
+        assert face.get_error(future) is error  # it was unpickled once
         expect_life(face, pool, pid)
     face.end(pool)
 
@@ -109,12 +110,16 @@ def result_raises_in_the_collector(face):
     pool = face.make()
     told, ended = [], threading.Event()
     for deed in ("error", "exit"):
+        path = make_path(deed)
+        gate = face.submit(pool, tasks.meet, path, path + ".go")
         future = face.submit(pool, tasks.give_acting, "unpickle", deed)
         face.add_callback(future, face.get_result)
         face.add_callback(future, lambda future: told.append(type(face.get_error(future))))
         face.add_callback(future, lambda future: ended.set())
-        assert ended.wait(30)
+        Path(path + ".go").touch()
+        assert ended.wait(LIMIT)
         ended.clear()
+        face.get_result(gate)
     assert told == [ValueError, SystemExit], told
     face.expect_good(pool)
     face.end(pool)
@@ -186,6 +191,7 @@ def exception_raises_when_it_is_pickled(face):
     for moment in ("pickle", "unpickle"):
         for deed in ("error", "exit"):
             expect_remote(face, pool, tasks.fail_acting, "fault_tasks.ActsAndFails", "", moment, deed)
+    expect_remote(face, pool, tasks.fail_at_home, "fault_tasks.OnlyInWorkers", "the text")
     expect_life(face, pool, pid)
     face.end(pool)
 
