@@ -5,6 +5,7 @@
 
 #include "aiopool/api/aiopool-future-private.h"
 #include "aiopool/api/aiopool-task-private.h"
+#include "aiopool/api/aiopool-worker-private.h"
 #include "aiopool/base/aiopool-engine-private.h"
 #include "aiopool/base/aiopool-error.h"
 #include "aiopool/workers/aiopool-launcher-private.h"
@@ -458,4 +459,38 @@ aiopool_pool_get_workers (AiopoolPool *self)
   g_return_val_if_fail (AIOPOOL_IS_POOL (self), NULL);
 
   return self->view != NULL ? aiopool_pool_view_get_workers (self->view) : NULL;
+}
+
+/**
+ * aiopool_pool_dup_workers:
+ * @self: a pool
+ *
+ * Lists the workers that there are now.
+ *
+ * May be called from any thread, unlike what [method@Aiopool.Pool.get_workers] returns may be read.
+ * Workers that were needed before, and are being started right now, are waited for, so that they
+ * are in the list and have a process id; the wait needs no main context.
+ *
+ * Returns: (transfer full): a new list model of [class@Aiopool.Worker], which does not change
+ *
+ * Since: 0.1
+ */
+GListModel *
+aiopool_pool_dup_workers (AiopoolPool *self)
+{
+  GListStore *list;
+  g_autoptr (GArray) workers = NULL;
+
+  g_return_val_if_fail (AIOPOOL_IS_POOL (self), NULL);
+
+  list = g_list_store_new (AIOPOOL_TYPE_WORKER);
+  workers = aiopool_scheduler_await_workers (self->scheduler);
+  for (guint i = 0; i < workers->len; i++)
+    {
+      const AiopoolWorkerStatus *status = &g_array_index (workers, AiopoolWorkerStatus, i);
+      g_autoptr (AiopoolWorker) worker = aiopool_worker_new (self->scheduler, status);
+
+      g_list_store_append (list, worker);
+    }
+  return G_LIST_MODEL (list);
 }

@@ -101,6 +101,8 @@ AIOPOOL_AVAILABLE_IN_0_1
 guint            aiopool_pool_get_n_busy           (AiopoolPool     *self);
 AIOPOOL_AVAILABLE_IN_0_1
 GListModel      *aiopool_pool_get_workers          (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+GListModel      *aiopool_pool_dup_workers          (AiopoolPool     *self);
 
 AIOPOOL_AVAILABLE_IN_0_1
 double           aiopool_pool_get_n_done           (AiopoolPool     *self);

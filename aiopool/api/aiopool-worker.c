@@ -236,3 +236,33 @@ aiopool_worker_get_n_tasks_done (AiopoolWorker *self)
     return self->last.n_done;
   return status.n_done;
 }
+
+/**
+ * aiopool_worker_get_exit_code:
+ * @self: a worker
+ * @exit_code: (out) (optional): return location for the exit status of the process, from 0 to 255,
+ *   or the negative number of the signal that killed it
+ *
+ * Gets how the process has ended.
+ *
+ * The pool remembers that of its last 64 workers. If other code of the program waits for child
+ * processes, or SIGCHLD is ignored, the exit code may be 0 for want of the right one.
+ *
+ * Returns: whether the process has ended and the pool remembers how
+ *
+ * Since: 0.1
+ */
+gboolean
+aiopool_worker_get_exit_code (AiopoolWorker *self,
+                              int           *exit_code)
+{
+  int code;
+  gboolean is_known;
+
+  g_return_val_if_fail (AIOPOOL_IS_WORKER (self), FALSE);
+
+  is_known = aiopool_scheduler_get_end (self->scheduler, self->last.number, &code);
+  if (exit_code != NULL)
+    *exit_code = is_known ? code : 0;
+  return is_known;
+}

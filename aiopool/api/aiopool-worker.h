@@ -17,5 +17,8 @@ AIOPOOL_AVAILABLE_IN_0_1
 AiopoolWorkerState aiopool_worker_get_state        (AiopoolWorker *self);
 AIOPOOL_AVAILABLE_IN_0_1
 guint              aiopool_worker_get_n_tasks_done (AiopoolWorker *self);
+AIOPOOL_AVAILABLE_IN_0_1
+gboolean           aiopool_worker_get_exit_code    (AiopoolWorker *self,
+                                                    int           *exit_code);
 
 G_END_DECLS

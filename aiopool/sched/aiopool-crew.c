@@ -160,6 +160,8 @@ hire_one (AiopoolScheduler *self,
     }
   else if (error != NULL)
     aiopool_crew_start_failed (self, error, NULL, &report);
+  if (self->n_spawning == 0)
+    g_cond_broadcast (&self->hired);
   aiopool_closing_check (self, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   aiopool_scheduler_unref (self);

@@ -30,6 +30,14 @@ typedef struct
   gint64 lived_recently;
 } AiopoolSpans;
 
+#define AIOPOOL_N_ENDS 64
+
+typedef struct
+{
+  guint number;    /* 0 for none */
+  int   exit_code;
+} AiopoolWorkerEnd;
+
 /* Shared by the files of this room alone. All is under the lock but what says otherwise. */
 struct _AiopoolScheduler
 {
@@ -71,6 +79,8 @@ struct _AiopoolScheduler
   guint                        n_early_ends;    /* in a row */
   guint                        n_in_vain;      /* workers in a row that came to nothing */
   guint                        n_spawning;     /* posted to the engine, not yet among the peers */
+  GCond                        hired;          /* n_spawning came to 0 */
+  AiopoolWorkerEnd             ends[AIOPOOL_N_ENDS]; /* of the last workers, by their numbers */
   guint                        n_started;      /* numbers given out */
   gboolean                     wants_room;     /* somebody was refused as FULL */
   gboolean                     is_terminating;
@@ -115,6 +125,10 @@ gboolean aiopool_scheduler_cancel_unstarted (AiopoolScheduler     *self,
 void     aiopool_scheduler_count           (AiopoolScheduler      *self,
                                             AiopoolCounts         *counts,
                                             AiopoolSpans          *spans);
+
+/* In the roster; under the lock. */
+void     aiopool_roster_keep_end           (AiopoolScheduler      *self,
+                                            AiopoolPeer           *peer);
 
 /* In observe; under the lock. */
 void     aiopool_observe_settled           (AiopoolJob            *job,

@@ -518,6 +518,7 @@ on_ended (gpointer      owner,
   g_debug ("worker %u: %s", aiopool_peer_get_number (peer), why->message);
   is_early = recover_all (self, peer, why, last_lines, &report);
   aiopool_observe_worker_ended (self, peer, why);
+  aiopool_roster_keep_end (self, peer);
   g_ptr_array_remove (self->peers, peer);
   bear_loss (self, peer, why, last_lines, is_early, &report);
   aiopool_pump_all (self, &report);

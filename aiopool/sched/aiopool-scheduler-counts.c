@@ -3,7 +3,7 @@
 
 #include "aiopool/sched/aiopool-dispatch-private.h"
 
-/* What there is now: how many tasks wait and run, and which workers live. The queue counts those
+/* What there is now: how many tasks wait and run, and how many workers live. The queue counts those
  * that wait here; which of those that were sent have started is read from the status pages. */
 
 /* What since @begin is after each of the two moments. */
@@ -68,59 +68,4 @@ aiopool_scheduler_get_counts (AiopoolScheduler *self,
   aiopool_scheduler_lock (self);
   aiopool_scheduler_count (self, counts, NULL);
   g_mutex_unlock (&self->lock);
-}
-
-static AiopoolWorkerStatus
-status_of (AiopoolPeer *peer)
-{
-  AiopoolWorkerStatus status = {
-    aiopool_peer_get_number (peer),
-    aiopool_peer_get_pid (peer),
-    aiopool_peer_get_state (peer),
-    aiopool_peer_get_n_done (peer),
-  };
-
-  return status;
-}
-
-/* (transfer full): of AiopoolWorkerStatus. */
-GArray *
-aiopool_scheduler_list_workers (AiopoolScheduler *self)
-{
-  GArray *list = g_array_new (FALSE, FALSE, sizeof (AiopoolWorkerStatus));
-
-  if (aiopool_engine_is_forked ())
-    return list;
-  g_mutex_lock (&self->lock);
-  for (guint i = 0; i < self->peers->len; i++)
-    {
-      AiopoolWorkerStatus status = status_of (g_ptr_array_index (self->peers, i));
-
-      g_array_append_val (list, status);
-    }
-  g_mutex_unlock (&self->lock);
-  return list;
-}
-
-/* FALSE if it is gone. */
-gboolean
-aiopool_scheduler_get_worker (AiopoolScheduler    *self,
-                              guint                number,
-                              AiopoolWorkerStatus *status)
-{
-  gboolean is_found = FALSE;
-
-  if (aiopool_engine_is_forked ())
-    return FALSE;
-  g_mutex_lock (&self->lock);
-  for (guint i = 0; i < self->peers->len && !is_found; i++)
-    {
-      AiopoolPeer *peer = g_ptr_array_index (self->peers, i);
-
-      is_found = aiopool_peer_get_number (peer) == number;
-      if (is_found)
-        *status = status_of (peer);
-    }
-  g_mutex_unlock (&self->lock);
-  return is_found;
 }

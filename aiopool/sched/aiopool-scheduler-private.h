@@ -149,8 +149,12 @@ void              aiopool_scheduler_get_figures (AiopoolScheduler             *s
                                                  AiopoolFiguresView           *view);
 void              aiopool_scheduler_reset_figures (AiopoolScheduler           *self);
 GArray           *aiopool_scheduler_list_workers (AiopoolScheduler            *self);
+GArray           *aiopool_scheduler_await_workers (AiopoolScheduler           *self);
 gboolean          aiopool_scheduler_get_worker  (AiopoolScheduler             *self,
                                                  guint                         number,
                                                  AiopoolWorkerStatus          *status);
+gboolean          aiopool_scheduler_get_end     (AiopoolScheduler             *self,
+                                                 guint                         number,
+                                                 int                          *exit_code);
 
 G_END_DECLS

@@ -41,6 +41,15 @@ get_exit_status (AiopoolPeer *self)
                                : g_subprocess_get_exit_status (self->process);
 }
 
+/* Once it has ended: its status, or the negative of the signal that killed it. */
+int
+aiopool_peer_get_exit_code (AiopoolPeer *self)
+{
+  int number = get_process_signal (self);
+
+  return number != 0 ? -number : get_exit_status (self);
+}
+
 /* A status of 0 is also what GLib gives when there was none to be had. */
 static const char *
 get_doubt (AiopoolPeer *self)

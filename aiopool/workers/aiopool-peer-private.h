@@ -71,6 +71,7 @@ guint               aiopool_peer_get_n_done    (AiopoolPeer             *self);
 void                aiopool_peer_add_done      (AiopoolPeer             *self);
 gboolean            aiopool_peer_was_killed    (AiopoolPeer             *self);
 gboolean            aiopool_peer_was_told      (AiopoolPeer             *self);
+int                 aiopool_peer_get_exit_code (AiopoolPeer             *self);
 gboolean            aiopool_peer_is_failed_start (AiopoolPeer           *self);
 gint64              aiopool_peer_get_idle_since (AiopoolPeer            *self);
 gboolean            aiopool_peer_has_memory    (AiopoolPeer             *self);

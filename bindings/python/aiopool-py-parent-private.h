@@ -61,6 +61,10 @@ gboolean       aiopool_py_pool_init    (PyObject      *module);
 PyObject      *aiopool_py_pool_leaving (PyObject      *module,
                                         PyObject      *unused);
 
+/* process: a worker of a pool */
+gboolean       aiopool_py_process_init (PyObject      *module);
+PyObject      *aiopool_py_list_workers (AiopoolPool   *pool);
+
 /* settings: of GObjects, by name */
 gboolean       aiopool_py_set          (GObject       *object,
                                         const char    *name,

@@ -64,6 +64,11 @@ add_numbers (PyObject *module)
     { "SHUTDOWN_DRAIN", AIOPOOL_SHUTDOWN_DRAIN },
     { "SHUTDOWN_CANCEL_PENDING", AIOPOOL_SHUTDOWN_CANCEL_PENDING },
     { "SHUTDOWN_TERMINATE", AIOPOOL_SHUTDOWN_TERMINATE },
+    { "WORKER_STARTING", AIOPOOL_WORKER_STARTING },
+    { "WORKER_IDLE", AIOPOOL_WORKER_IDLE },
+    { "WORKER_BUSY", AIOPOOL_WORKER_BUSY },
+    { "WORKER_CLOSING", AIOPOOL_WORKER_CLOSING },
+    { "WORKER_DEAD", AIOPOOL_WORKER_DEAD },
     { "DEATH_ISOLATE", AIOPOOL_DEATH_ISOLATE },
     { "DEATH_BREAK", AIOPOOL_DEATH_BREAK },
     { "NEWS_EMITTED", 0 },
@@ -110,7 +115,7 @@ PyInit__parent (void)
 
   if (module != NULL && add_numbers (module) && aiopool_py_bytes_init (module) &&
       aiopool_py_handle_init (module) && aiopool_py_queue_init (module) &&
-      aiopool_py_pool_init (module))
+      aiopool_py_process_init (module) && aiopool_py_pool_init (module))
     return module;
   Py_XDECREF (module);
   return NULL;

@@ -564,6 +564,13 @@ pool_spawn_workers (PyObject *object,
 }
 
 static PyObject *
+pool_workers (PyObject *object,
+              PyObject *unused)
+{
+  return aiopool_py_list_workers (pool_of (object)->pool);
+}
+
+static PyObject *
 pool_get (PyObject *object,
           PyObject *key)
 {
@@ -621,6 +628,7 @@ static PyMethodDef pool_methods[] = {
     "A list of (function, payload) of the tasks that never started, as the pool was closed." },
   { "check", pool_check, METH_NOARGS, "Raises what is wrong with the pool." },
   { "spawn_workers", pool_spawn_workers, METH_O, "spawn_workers(n): how many were started." },
+  { "workers", pool_workers, METH_NOARGS, "A list of the workers that there are now." },
   { "get", pool_get, METH_O, "get(property)" },
   { "set", pool_set, METH_VARARGS, "set(property, value)" },
   { NULL, NULL, 0, NULL },

@@ -213,8 +213,10 @@ const tests = {
 
     async 'a-pool-is-joined-and-goes-on'() {
         assert(pool.spawn_workers(5) <= 2, 'more than may be');
+        const worker = pool.dup_workers().get_item(0);
         assert(await pool.join_async(null), 'was not joined');
         assertEqual(pool.get_n_workers(), 0);
+        assertEqual(worker.get_exit_code(), [true, 0]);
         assert(pool.check() && pool.test(null), 'is not well');
     },
 

@@ -221,8 +221,11 @@ class SmokeTest(unittest.TestCase):
     def test_a_pool_is_joined_and_goes_on(self):
         loop = Loop()
         self.assertLessEqual(self.pool.spawn_workers(5), 2)
+        worker = next(iter(self.pool.dup_workers()), None)
         self.assertTrue(self.pool.join(None))
         self.assertEqual(self.pool.get_n_workers(), 0)
+        self.assertEqual(len(self.pool.dup_workers()), 0)
+        self.assertEqual(worker.get_exit_code(), (True, 0))
         self.assertTrue(self.pool.check())
         self.assertTrue(self.pool.test(None))
         self.pool.join_async(None, loop.end)

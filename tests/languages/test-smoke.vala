@@ -243,8 +243,12 @@ void test_join () throws Error {
     var loop = new Loop ();
 
     assert_true (pool.spawn_workers (5) <= 2);
+    var worker = (Aiopool.Worker) pool.dup_workers ().get_item (0);
     assert_true (pool.join ());
     assert_cmpuint (pool.get_n_workers (), CompareOperator.EQ, 0);
+    int exit_code;
+    assert_true (worker.get_exit_code (out exit_code));
+    assert_cmpint (exit_code, CompareOperator.EQ, 0);
     assert_true (pool.check ());
     join_later.begin (loop);
     loop.run ();

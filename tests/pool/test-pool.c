@@ -2,6 +2,7 @@
 #include "tests/pool/helper.h"
 
 #include <math.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -287,6 +288,39 @@ test_workers_are_a_list_of_what_there_is (void)
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
   iterate_until_n (pool, 0);
   g_assert_cmpint (aiopool_worker_get_state (worker), ==, AIOPOOL_WORKER_DEAD);
+}
+
+/* No main context is iterated here. */
+static gpointer
+list_elsewhere (gpointer pool)
+{
+  return aiopool_pool_dup_workers (pool);
+}
+
+static void
+test_workers_are_listed_in_any_thread (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (2);
+  g_autoptr (HelperGate) gate = helper_gate_new ();
+  g_autoptr (AiopoolFuture) future = helper_gate_submit (gate, pool, "deaf");
+  g_autoptr (GListModel) workers = g_thread_join (g_thread_new ("list", list_elsewhere, pool));
+  g_autoptr (GListModel) left = NULL;
+  g_autoptr (AiopoolWorker) worker = g_list_model_get_item (workers, 0);
+  int code = 7;
+
+  g_assert_cmpuint (g_list_model_get_n_items (workers), ==, 1);
+  g_assert_true (helper_is_alive (aiopool_worker_get_pid (worker)));
+  g_assert_false (aiopool_worker_get_exit_code (worker, &code));
+  g_assert_cmpint (code, ==, 0);
+  helper_gate_await (gate, 1);
+  g_assert_cmpint (kill (aiopool_worker_get_pid (worker), SIGKILL), ==, 0);
+  helper_wait (future);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+  g_assert_true (aiopool_worker_get_exit_code (worker, &code));
+  g_assert_cmpint (code, ==, -SIGKILL);
+  g_assert_cmpint (aiopool_worker_get_state (worker), ==, AIOPOOL_WORKER_DEAD);
+  left = aiopool_pool_dup_workers (AIOPOOL_POOL (pool));
+  g_assert_cmpuint (g_list_model_get_n_items (left), ==, 0);
 }
 
 static void
@@ -726,6 +760,8 @@ main (int   argc,
   helper_add ("/pool/pool/idle-timeout-races-with-submits",
               test_an_idle_timeout_races_with_submits);
   helper_add ("/pool/pool/workers-are-a-list", test_workers_are_a_list_of_what_there_is);
+  helper_add ("/pool/pool/workers-are-listed-in-any-thread",
+              test_workers_are_listed_in_any_thread);
   helper_add ("/pool/pool/the-list-does-not-keep-the-pool", test_the_list_does_not_keep_the_pool);
   helper_add ("/pool/pool/drain-finishes-everything", test_drain_finishes_everything);
   helper_add ("/pool/pool/drain-finishes-what-no-worker-has",
