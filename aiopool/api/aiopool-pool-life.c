@@ -60,14 +60,19 @@ void
 aiopool_pool_on_joined (gpointer pool)
 {
   AiopoolPool *self = pool;
-  GError *error = NULL;
+  AiopoolOutcome outcome = { .ended = g_get_monotonic_time () };
 
   g_mutex_lock (&self->lock);
   if (!aiopool_scheduler_is_joining (self->scheduler))
     {
-      if (self->is_trial)
-        aiopool_scheduler_is_broken (self->scheduler, &error);
-      aiopool_pool_keep_promise (self->joining, error);
+      if (self->is_trial && aiopool_scheduler_is_broken (self->scheduler, &outcome.error))
+        {
+          outcome.info = aiopool_scheduler_dup_broken_info (self->scheduler);
+          aiopool_future_settle_promised (aiopool_promise_get_future (self->joining), &outcome,
+                                          NULL);
+        }
+      else
+        aiopool_pool_keep_promise (self->joining, NULL);
     }
   g_mutex_unlock (&self->lock);
 }
@@ -262,6 +267,27 @@ aiopool_pool_get_is_broken (AiopoolPool *self)
   g_return_val_if_fail (AIOPOOL_IS_POOL (self), FALSE);
 
   return self->scheduler != NULL && aiopool_scheduler_is_broken (self->scheduler, NULL);
+}
+
+/**
+ * aiopool_pool_dup_broken_info:
+ * @self: a pool
+ *
+ * Gets what is known of the error that the initializer or finalizer reported which broke the pool.
+ *
+ * Tasks that fail for it have the same as their error info. May be called from any thread.
+ *
+ * Returns: (transfer full) (nullable): an error info; %NULL if the pool is not broken, or by
+ *   something else, or nothing more is known than what [method@Aiopool.Executor.check] tells
+ *
+ * Since: 0.1
+ */
+AiopoolErrorInfo *
+aiopool_pool_dup_broken_info (AiopoolPool *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_POOL (self), NULL);
+
+  return self->scheduler != NULL ? aiopool_scheduler_dup_broken_info (self->scheduler) : NULL;
 }
 
 /**

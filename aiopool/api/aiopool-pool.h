@@ -80,6 +80,8 @@ AiopoolTask     *aiopool_pool_get_finalizer        (AiopoolPool     *self);
 
 AIOPOOL_AVAILABLE_IN_0_1
 gboolean         aiopool_pool_get_is_broken        (AiopoolPool     *self);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolErrorInfo *aiopool_pool_dup_broken_info     (AiopoolPool     *self);
 
 AIOPOOL_AVAILABLE_IN_0_1
 guint            aiopool_pool_spawn_workers        (AiopoolPool     *self,

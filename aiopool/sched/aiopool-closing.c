@@ -16,6 +16,18 @@ aiopool_closing_cancelled_error (const char *why)
   return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "The task was cancelled%s", why);
 }
 
+/* If it is for what broke the pool its future tells all about that. */
+static void
+give_up (AiopoolScheduler *self,
+         AiopoolJob       *job,
+         const GError     *why,
+         AiopoolReport    *report)
+{
+  aiopool_report_given_up (report, job, g_error_copy (why));
+  if (why == self->broken)
+    aiopool_report_add_info (report, self->broken_info);
+}
+
 static void
 give_up_queued (AiopoolScheduler *self,
                 const GError     *why,
@@ -24,7 +36,7 @@ give_up_queued (AiopoolScheduler *self,
   AiopoolJob *job;
 
   while ((job = aiopool_dispatch_claim_next (self, report)) != NULL)
-    aiopool_report_given_up (report, job, g_error_copy (why));
+    give_up (self, job, why, report);
 }
 
 static void
@@ -42,12 +54,14 @@ give_up_order (AiopoolScheduler *self,
   if (aiopool_outbound_revoke (outbound, order))
     {
       aiopool_dispatch_claim (self, job, report);
-      aiopool_report_given_up (report, job, g_error_copy (why));
+      give_up (self, job, why, report);
     }
   else if (is_all)
     {
       aiopool_dispatch_claim (self, job, report);
       aiopool_report_error (report, job, g_error_copy (why), aiopool_scheduler_find_start (job));
+      if (why == self->broken)
+        aiopool_report_add_info (report, self->broken_info);
       aiopool_outbound_detach (outbound, order);
     }
   else if (AIOPOOL_ORDER_IS_CHUNK (order))
@@ -299,4 +313,19 @@ aiopool_scheduler_is_broken (AiopoolScheduler *self,
     *why = g_error_copy (self->broken);
   g_mutex_unlock (&self->lock);
   return is_broken;
+}
+
+/* (transfer full) (nullable): what the function raised that broke it. */
+AiopoolErrorInfo *
+aiopool_scheduler_dup_broken_info (AiopoolScheduler *self)
+{
+  AiopoolErrorInfo *info = NULL;
+
+  if (aiopool_engine_is_forked ())
+    return NULL;
+  g_mutex_lock (&self->lock);
+  if (self->broken != NULL && self->broken_info != NULL)
+    info = g_object_ref (self->broken_info);
+  g_mutex_unlock (&self->lock);
+  return info;
 }

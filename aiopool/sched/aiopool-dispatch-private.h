@@ -89,6 +89,7 @@ struct _AiopoolScheduler
   gboolean                     is_joining;
   gboolean                     keeps_min;      /* from the first task until a join */
   GError                      *broken;         /* (owned) (nullable): why; set once */
+  AiopoolErrorInfo            *broken_info;    /* (owned) (nullable): more of that; set before it */
   gint64                       log_cost;       /* of records that were not delivered yet */
   guint                        n_lost_records; /* since the last one that was taken */
   AiopoolFigures               figures;
@@ -220,7 +221,7 @@ gboolean aiopool_hooks_finalize            (AiopoolScheduler      *self,
 void     aiopool_hooks_finished            (AiopoolScheduler      *self,
                                             AiopoolJob            *job,
                                             AiopoolPeer           *peer,
-                                            const GError          *error,
+                                            const AiopoolOutcome  *outcome,
                                             AiopoolReport         *report);
 void     aiopool_hooks_lost                (AiopoolScheduler      *self,
                                             AiopoolPeer           *peer,

@@ -153,7 +153,7 @@ take_hook (AiopoolScheduler *self,
 
   aiopool_outbound_remove (aiopool_peer_get_outbound (peer), order->id);
   aiopool_dispatch_claim (self, job, report);
-  aiopool_hooks_finished (self, job, peer, outcome->error, report);
+  aiopool_hooks_finished (self, job, peer, outcome, report);
   aiopool_report_settle (report, job, outcome);
 }
 

@@ -87,11 +87,13 @@ aiopool_hooks_finalize (AiopoolScheduler *self,
   return TRUE;
 }
 
+/* @info: (nullable): what the function raised. */
 static void
 fail (AiopoolScheduler *self,
       Hook             *hook,
       const char       *what,
       const GError     *why,
+      AiopoolErrorInfo *info,
       const char       *last_lines,
       AiopoolReport    *report)
 {
@@ -101,24 +103,26 @@ fail (AiopoolScheduler *self,
                                hook->job.order.spec->function, what, why->message);
 
   aiopool_dispatch_add_last_lines (error, last_lines);
+  if (self->broken == NULL)
+    g_set_object (&self->broken_info, info);
   aiopool_closing_break (self, error, self->limits.is_fragile, report);
 }
 
-/* @job, a hook, ended by itself, with @error or none. */
+/* @job, a hook, ended by itself. */
 void
-aiopool_hooks_finished (AiopoolScheduler *self,
-                        AiopoolJob       *job,
-                        AiopoolPeer      *peer,
-                        const GError     *error,
-                        AiopoolReport    *report)
+aiopool_hooks_finished (AiopoolScheduler     *self,
+                        AiopoolJob           *job,
+                        AiopoolPeer          *peer,
+                        const AiopoolOutcome *outcome,
+                        AiopoolReport        *report)
 {
   Hook *hook = (Hook *) job;
 
-  if (error != NULL)
-    fail (self, hook, "failed", error, NULL, report);
+  if (outcome->error != NULL)
+    fail (self, hook, "failed", outcome->error, outcome->info, NULL, report);
   if (hook->is_finalizer)
     aiopool_peer_hang_up (peer);
-  else if (error == NULL)
+  else if (outcome->error == NULL)
     aiopool_crew_is_ready (self, peer, report);
   else if (aiopool_peer_retire (peer))
     aiopool_peer_hang_up (peer);
@@ -151,7 +155,7 @@ aiopool_hooks_lost (AiopoolScheduler *self,
   gboolean is_unstarted = aiopool_outbound_revoke (outbound, &job->order);
 
   if (!self->is_terminating && !is_blameless (peer, hook, is_unstarted))
-    fail (self, hook, "did not end", why, last_lines, report);
+    fail (self, hook, "did not end", why, NULL, last_lines, report);
   if (!is_unstarted)
     aiopool_outbound_detach (outbound, &job->order);
   aiopool_dispatch_claim (self, job, report);

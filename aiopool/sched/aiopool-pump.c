@@ -181,6 +181,8 @@ fail_copied (AiopoolScheduler *self,
              GError           *error,
              AiopoolReport    *report)
 {
+  AiopoolOutcome outcome = { .error = error };
+
   if (job->state != AIOPOOL_JOB_SENT || job->order.peer != peer ||
       !aiopool_outbound_revoke (aiopool_peer_get_outbound (peer), &job->order))
     {
@@ -189,7 +191,7 @@ fail_copied (AiopoolScheduler *self,
     }
   aiopool_dispatch_claim (self, job, report);
   if (aiopool_hooks_is_hook (job))
-    aiopool_hooks_finished (self, job, peer, error, report);
+    aiopool_hooks_finished (self, job, peer, &outcome, report);
   aiopool_report_error (report, job, error, 0);
   aiopool_gather_slot_freed (self, peer, report);
   aiopool_closing_check (self, report);

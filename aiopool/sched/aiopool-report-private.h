@@ -43,6 +43,8 @@ void aiopool_report_error    (AiopoolReport  *self,
 void aiopool_report_given_up (AiopoolReport  *self,
                               AiopoolJob     *job,
                               GError         *error);
+void aiopool_report_add_info (AiopoolReport  *self,
+                              AiopoolErrorInfo *info);
 void aiopool_report_each_given_up (AiopoolReport *self,
                               void          (*func) (gpointer owner, AiopoolJob *job),
                               gpointer        owner);

@@ -80,6 +80,16 @@ aiopool_report_given_up (AiopoolReport *self,
   self->has_given_up = TRUE;
 }
 
+/* Of what was reported last. @info: (nullable) */
+void
+aiopool_report_add_info (AiopoolReport    *self,
+                         AiopoolErrorInfo *info)
+{
+  Entry *entry = &g_array_index (self->entries, Entry, self->entries->len - 1);
+
+  g_set_object (&entry->outcome.info, info);
+}
+
 /* Without the lock, and before what came of them is delivered. */
 void
 aiopool_report_each_given_up (AiopoolReport *self,

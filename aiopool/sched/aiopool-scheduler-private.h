@@ -140,6 +140,7 @@ gboolean          aiopool_scheduler_check       (AiopoolScheduler             *s
                                                  GError                      **error);
 gboolean          aiopool_scheduler_is_broken   (AiopoolScheduler             *self,
                                                  GError                      **why);
+AiopoolErrorInfo *aiopool_scheduler_dup_broken_info (AiopoolScheduler         *self);
 guint             aiopool_scheduler_spawn       (AiopoolScheduler             *self,
                                                  guint                         n,
                                                  GError                      **error);

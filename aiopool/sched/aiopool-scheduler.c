@@ -125,6 +125,7 @@ scheduler_free (gpointer data)
   g_clear_pointer (&self->initializer, aiopool_spec_free);
   g_clear_pointer (&self->finalizer, aiopool_spec_free);
   g_clear_error (&self->broken);
+  g_clear_object (&self->broken_info);
   g_object_unref (self->launcher);
   g_mutex_clear (&self->lock);
   g_free (self->name);

@@ -10,7 +10,8 @@ typedef struct
   PyObject *pack;    /* (owned): pack (name or None, function, args, kwargs) -> pieces */
   PyObject *unpack;  /* (owned): unpack (view) -> the value */
   PyObject *failure; /* (owned): failure (handle) -> an exception */
-  PyObject *error;   /* (owned): error (domain, code, message) -> an exception */
+  PyObject *error;   /* (owned): error (domain, code, message, payload or None) -> an
+                     * exception, whose cause is in the payload */
 } AiopoolPyHooks;
 
 extern AiopoolPyHooks aiopool_py_hooks;
@@ -79,3 +80,5 @@ PyObject      *aiopool_py_get          (GObject       *object,
                                         const char    *name);
 GUnixFDList   *aiopool_py_fds          (PyObject      *sequence);
 PyObject      *aiopool_py_raise        (GError        *error);
+PyObject      *aiopool_py_raise_from   (GError        *error,
+                                        AiopoolErrorInfo *info);

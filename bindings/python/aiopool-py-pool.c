@@ -347,6 +347,19 @@ refuse_copy (void)
                                                 "one that has the pool"));
 }
 
+/* Takes @error; what broke the pool, if that was raised by its initializer or finalizer, is the
+ * cause. */
+static PyObject *
+raise_for (Pool   *self,
+           GError *error)
+{
+  AiopoolErrorInfo *info = NULL;
+
+  if (error->domain == AIOPOOL_POOL_ERROR && error->code != AIOPOOL_POOL_ERROR_CLOSED)
+    info = aiopool_pool_dup_broken_info (self->pool);
+  return aiopool_py_raise_from (error, info);
+}
+
 /* What a task emits and nobody takes has to be delivered, lest the task wait for that. So tasks
  * have the pool's home; only should somebody be at it right now, which a garbage collection may
  * bring about, they have none. */
@@ -385,7 +398,7 @@ submit (Pool         *self,
     future = submit_at_home (self, task, &error);
   g_object_unref (task);
   if (future == NULL)
-    return aiopool_py_raise (error);
+    return raise_for (self, error);
   handle = aiopool_py_handle_new (type, future);
   if (handle != NULL && queue != Py_None)
     aiopool_py_queue_keep (queue, id, handle);
@@ -544,7 +557,7 @@ pool_check (PyObject *object,
   GError *error = NULL;
 
   if (!aiopool_executor_check (AIOPOOL_EXECUTOR (pool_of (object)->pool), &error))
-    return aiopool_py_raise (error);
+    return raise_for (pool_of (object), error);
   return Py_NewRef (Py_None);
 }
 
@@ -560,7 +573,8 @@ pool_spawn_workers (PyObject *object,
     return NULL;
   n_spawned = aiopool_pool_spawn_workers (pool_of (object)->pool, (guint) MIN (n, G_MAXUINT),
                                           &error);
-  return error == NULL ? PyLong_FromUnsignedLong (n_spawned) : aiopool_py_raise (error);
+  return error == NULL ? PyLong_FromUnsignedLong (n_spawned)
+                       : raise_for (pool_of (object), error);
 }
 
 static PyObject *

@@ -7,10 +7,24 @@
 PyObject *
 aiopool_py_raise (GError *error)
 {
-  const char *domain = g_quark_to_string (error->domain);
-  PyObject *exception = PyObject_CallFunction (aiopool_py_hooks.error, "sis", domain, error->code,
-                                               error->message);
+  return aiopool_py_raise_from (error, NULL);
+}
+
+/* @info: (transfer full) (nullable): with what is the cause of the exception. */
+PyObject *
+aiopool_py_raise_from (GError           *error,
+                       AiopoolErrorInfo *info)
+{
+  GBytes *bytes = info != NULL ? aiopool_error_info_get_payload (info, NULL) : NULL;
+  PyObject *cause = bytes != NULL ? aiopool_py_view (bytes) : Py_NewRef (Py_None);
+  PyObject *exception = NULL;
+
+  if (cause != NULL)
+    exception = PyObject_CallFunction (aiopool_py_hooks.error, "sisN",
+                                       g_quark_to_string (error->domain), error->code,
+                                       error->message, cause);
   g_error_free (error);
+  g_clear_object (&info);
   if (exception != NULL)
     PyErr_SetObject ((PyObject *) Py_TYPE (exception), exception);
   Py_XDECREF (exception);

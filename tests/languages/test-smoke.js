@@ -222,7 +222,7 @@ const tests = {
 
     async 'an-initializer-that-fails-breaks-its-pool'() {
         const broken = new Aiopool.Pool({maxWorkers: 1, launcher: pool.launcher,
-            initializer: newTask('nonsense')});
+            initializer: newTask('fail')});
         await assertRejects(Aiopool.PoolError, Aiopool.PoolError.INITIALIZER,
             broken.test_async(null));
         assert(broken.check(), 'a test broke it');
@@ -230,6 +230,7 @@ const tests = {
             broken.run_async(newTask('echo'), null));
         assertThrows(Aiopool.PoolError, Aiopool.PoolError.INITIALIZER, () => broken.check());
         assert(broken.isBroken, 'is not broken');
+        assertEqual(broken.dup_broken_info().get_type_name(), 'Missing');
         const tasks = broken.dup_cancelled_tasks();
         assertEqual([tasks.get_n_items(), tasks.get_item(0).get_function()], [1, 'echo']);
     },

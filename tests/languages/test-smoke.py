@@ -234,7 +234,7 @@ class SmokeTest(unittest.TestCase):
 
     def test_an_initializer_that_fails_breaks_its_pool(self):
         pool = Aiopool.Pool(max_workers=1, launcher=self.pool.get_launcher(),
-                            initializer=new_task("nonsense"))
+                            initializer=new_task("fail"))
         initializer = Aiopool.pool_error_quark(), Aiopool.PoolError.INITIALIZER
         self.assert_fails(*initializer, pool.test, None)
         self.assertTrue(pool.check())
@@ -243,6 +243,7 @@ class SmokeTest(unittest.TestCase):
         self.assert_error(future.get_error(), *initializer)
         self.assert_fails(*initializer, pool.check)
         self.assertTrue(pool.props.is_broken)
+        self.assertEqual(pool.dup_broken_info().get_type_name(), "Missing")
         (task,) = pool.dup_cancelled_tasks()
         self.assertEqual(task.get_function(), "echo")
 

@@ -256,7 +256,7 @@ void test_join () throws Error {
 
 void test_broken () throws Error {
     var broken = (Aiopool.Pool) Object.new (typeof (Aiopool.Pool), "max-workers", 1, "launcher",
-                                            pool.launcher, "initializer", new_task ("nonsense"));
+                                            pool.launcher, "initializer", new_task ("fail"));
     Error? error;
 
     assert_null (try_run (broken, new_task ("echo"), out error));
@@ -267,6 +267,7 @@ void test_broken () throws Error {
     } catch (Aiopool.PoolError.INITIALIZER caught) {
     }
     assert_true (broken.is_broken);
+    assert_cmpstr (broken.dup_broken_info ().get_type_name (), CompareOperator.EQ, "Missing");
     assert_cmpuint (broken.dup_cancelled_tasks ().get_n_items (), CompareOperator.EQ, 1);
 }
 

@@ -833,6 +833,38 @@ expect_test (AiopoolExecutor *pool,
 
 /* And the pool itself is as good as before. */
 static void
+expect_info (AiopoolErrorInfo *info)
+{
+  g_assert_nonnull (info);
+  g_assert_cmpstr (aiopool_error_info_get_type_name (info), ==, "ValueError");
+  g_assert_cmpstr (aiopool_error_info_get_type_name (aiopool_error_info_get_cause (info)), ==,
+                   "KeyError");
+}
+
+static void
+test_what_an_initializer_raises_is_known (void)
+{
+  g_autoptr (AiopoolTask) initializer = helper_task ("fail-with-info", NULL);
+  g_autoptr (AiopoolExecutor) pool = new_pool (1, "initializer", initializer, NULL);
+  g_autoptr (AiopoolTask) task = helper_task ("echo", NULL);
+  g_autoptr (AiopoolFuture) future = NULL;
+  g_autoptr (AiopoolFuture) trial = NULL;
+  g_autoptr (AiopoolErrorInfo) info = NULL;
+
+  g_assert_null (aiopool_pool_dup_broken_info (AIOPOOL_POOL (pool)));
+  trial = AIOPOOL_EXECUTOR_GET_CLASS (pool)->begin_test (pool);
+  helper_wait (trial);
+  expect_info (aiopool_future_get_error_info (trial));
+  g_assert_null (aiopool_pool_dup_broken_info (AIOPOOL_POOL (pool)));
+  future = aiopool_executor_submit (pool, task, NULL, NULL);
+  helper_expect_error (future, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_INITIALIZER);
+  expect_info (aiopool_future_get_error_info (future));
+  info = aiopool_pool_dup_broken_info (AIOPOOL_POOL (pool));
+  expect_info (info);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
+static void
 test_test_tells_what_is_wrong (void)
 {
   g_autoptr (AiopoolTask) bad = bad_task (&bad_hooks[2]);
@@ -929,6 +961,7 @@ main (int   argc,
   helper_add ("/pool/life/hook-with-large-keywords", test_a_hook_with_large_keywords);
   helper_add ("/pool/life/finalizer-behind-half-a-task", test_a_finalizer_behind_half_a_task);
   helper_add ("/pool/life/initializer-fails", test_an_initializer_that_fails_breaks_the_pool);
+  helper_add ("/pool/life/initializer-raises", test_what_an_initializer_raises_is_known);
   helper_add ("/pool/life/initializer-hangs", test_an_initializer_that_hangs);
   helper_add ("/pool/life/initializer-is-killed",
               test_an_initializer_that_is_killed_spends_the_budget);
