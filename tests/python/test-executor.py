@@ -126,7 +126,8 @@ class Calls(Shared):
         exception = self.executor.submit(worker_tasks.fail, "kept").exception(LIMIT)
         self.assertIs(type(exception), worker_tasks.Kept)
         self.assertEqual((exception.number, exception.__notes__), (7, ["a note"]))
-        self.assertIs(type(exception.__cause__), aiopool.RemoteTraceback)
+        self.assertIs(type(exception.__cause__), concurrent.futures.process._RemoteTraceback)
+        self.assertEqual(aiopool.get_remote_traceback(exception).count("worker_tasks.py"), 1)
         self.assertIn("worker_tasks.py", str(exception.__cause__))
         with self.assertRaises(worker_tasks.Kept):
             self.result(worker_tasks.fail, "kept")
@@ -141,9 +142,8 @@ class Calls(Shared):
             future = self.executor.submit(worker_tasks.echo, argument)
             self.assertIsInstance(future.exception(LIMIT), (TypeError, ValueError))
         future = self.executor.submit(worker_tasks.lock)
-        self.assertIsInstance(future.exception(LIMIT), TypeError)
-        future = self.executor.submit(worker_tasks.echo, worker_tasks.BadToLoad())
-        self.assertIsNotNone(future.exception(LIMIT))
+        self.assertIs(type(future.exception(LIMIT)), TypeError)
+        self.assertIn("the result, of type 'lock'", future.exception().__notes__[0])
         future = self.executor.submit(worker_tasks.fail, "two")
         self.assertEqual(future.exception(LIMIT).type_name, "worker_tasks.TwoArguments")
         self.assertEqual(self.result(pow, 2, 2), 4)
@@ -420,11 +420,23 @@ class Life(Case):
         self.assertEqual({executor.submit(tasks.get_state).result(LIMIT) for _ in range(10)}, {5})
 
     def test_an_initializer_that_fails_breaks_the_pool(self):
-        executor = self.make(initializer=tasks.set_state_or_fail, initargs=(5,))
-        with self.assertRaisesRegex(BrokenProcessPool, "no 5"):
-            executor.submit(tasks.get_state).result(LIMIT)
-        with self.assertRaises(BrokenProcessPool):
-            executor.submit(tasks.get_state).result(LIMIT)
+        with self.assertLogs("concurrent.futures", "CRITICAL") as logs:
+            executor = self.make(initializer=tasks.set_state_or_fail, initargs=(5,))
+            with self.assertRaisesRegex(BrokenProcessPool, "no 5") as caught:
+                executor.submit(tasks.get_state).result(LIMIT)
+            self.assertIsInstance(caught.exception.__cause__, aiopool.InitializerError)
+            self.assert_cause_is(caught.exception.__cause__, RuntimeError, "no 5")
+            with self.assertRaises(BrokenProcessPool) as caught:
+                executor.submit(tasks.get_state).result(LIMIT)
+            self.assert_cause_is(caught.exception.__cause__, RuntimeError, "no 5")
+            self.assertIn("set_state_or_fail", executor._broken)
+            executor.shutdown()
+        self.assertIn("Exception in initializer:", logs.output[0])
+
+    def assert_cause_is(self, exception, kind, text):
+        self.assertIs(type(exception.__cause__), kind)
+        self.assertEqual(str(exception.__cause__), text)
+        self.assertIn("in set_state_or_fail", aiopool.get_remote_traceback(exception))
 
     def test_max_tasks_per_child(self):
         executor = self.make(max_tasks_per_child=2)
@@ -443,6 +455,14 @@ class Life(Case):
         self.assertTrue(called.wait(LIMIT))
         with self.assertRaises(BrokenProcessPool):
             executor.submit(tasks.square, 2)
+
+    def test_1_an_argument_that_cannot_be_unpickled_breaks_the_pool(self):
+        executor = self.make()
+        future = executor.submit(worker_tasks.echo, worker_tasks.BadToLoad())
+        with self.assertRaisesRegex(BrokenProcessPool, "raised while unpickling"):
+            future.result(LIMIT)
+        with self.assertRaises(BrokenProcessPool):
+            executor.submit(pow, 2, 2)
 
     def test_taking_the_place_of_the_original(self):
         original = concurrent.futures.ProcessPoolExecutor

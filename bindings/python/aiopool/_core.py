@@ -67,8 +67,8 @@ from aiopool import _calls, _parent, _pickling, _spawn
 from aiopool._parent import (  # noqa: F401
     CANCEL_COOPERATIVE, CANCEL_FORCE, CANCEL_PENDING, DEATH_BREAK, DEATH_ISOLATE, NEWS_EMITTED,
     NEWS_PROGRESS, POOL_ERROR, SHUTDOWN_CANCEL_PENDING, SHUTDOWN_DRAIN, SHUTDOWN_TERMINATE,
-    STATE_CANCELLED, STATE_DONE, STATE_FAILED, STATE_PENDING, STATE_RUNNING, TASK_ERROR, Handle,
-    Queue)
+    STATE_CANCELLED, STATE_DONE, STATE_FAILED, STATE_PENDING, STATE_RUNNING, TASK_ERROR,
+    WORKER_BUSY, WORKER_CLOSING, WORKER_DEAD, WORKER_IDLE, WORKER_STARTING, Handle, Queue)
 
 # --- errors ---------------------------------------------------------------------------------------
 
@@ -139,13 +139,16 @@ FAMILIES = {TASK_ERROR: TaskError, POOL_ERROR: PoolError}
 IO_ERROR, IO_CANCELLED = "g-io-error-quark", 19
 
 
-def make_error(domain, code, message):
+def make_error(domain, code, message, payload=None):
+    """`payload`: a dump of the exception that is the cause."""
     if (domain, code) == (IO_ERROR, IO_CANCELLED):
         from concurrent.futures import CancelledError
 
         return CancelledError(message)
     error = ERRORS.get((domain, code), FAMILIES.get(domain, AiopoolError))(message)
     error.domain, error.code = domain, code
+    if payload is not None:
+        error.__cause__ = link_traceback(*_pickling.load_exception(payload))
     return error
 
 
@@ -172,12 +175,26 @@ def link_traceback(exception, text):
     return exception
 
 
+def find_traceback(exception):
+    """The exception of a row of causes whose cause is a RemoteTraceback, and that; None without."""
+    seen = set()
+    while exception is not None and id(exception) not in seen:
+        if isinstance(exception.__cause__, RemoteTraceback):
+            return exception, exception.__cause__
+        seen.add(id(exception))
+        exception = exception.__cause__
+    return None
+
+
 def make_failure(handle):
     """The exception of a task that has failed."""
     payload = handle.error_payload
-    if payload is not None:
+    error = handle.error
+    if payload is not None and error[0] != POOL_ERROR:
         return link_traceback(*_pickling.load_exception(payload))
-    error = make_error(*handle.error)
+    error = make_error(*error, payload)
+    if payload is not None:
+        return error
     info = handle.error_info
     if info is not None and info[2]:
         error.__cause__ = RemoteTraceback(f'\n"""\n{info[2]}"""')
@@ -205,7 +222,7 @@ def name_of(function):
 
 def pack_call(name, function, args, kwargs):
     """The pieces of a call. `name`: of the function, if it has one to be found by."""
-    if name is None and is_local(function):
+    if name is None and is_local(function) and not name_of(function):
         call = _calls.by_value(function, args, kwargs)
         if _spawn.describe_main() or not names_main(_pickling.pack((args, kwargs))):
             return _pickling.pack_call(*call)
@@ -241,21 +258,25 @@ _parent.set_hooks(name_of, pack_call, _pickling.unpack, make_failure, make_error
 # --- pools ----------------------------------------------------------------------------------------
 
 
-def make_pool(initializer=None, finalizer=None, launcher=None, forward_log=False, **settings):
+def make_pool(initializer=None, finalizer=None, launcher=None, forward_log=False, setup=None,
+              **settings):
+    """`setup`: what workers are told besides what `_spawn` tells them."""
     if initializer is not None:
         settings["initializer"] = make_task(*initializer)
     if finalizer is not None:
         settings["finalizer"] = make_task(*finalizer)
-    environment = {_spawn.SETUP_VARIABLE: _spawn.encode_setup(_spawn.get_setup())}
+    told = _spawn.encode_setup({**_spawn.get_setup(), **(setup or {})})
+    environment = {_spawn.SETUP_VARIABLE: told}
     settings["launcher"] = (_spawn.get_argv(), environment, launcher or {})
     exit_hook()
     return _parent.Pool(settings, collector() if forward_log else None)
 
 
-def make_task(function, args=(), kwargs=None, options=None):
-    name = name_of(function)
+def make_task(function, args=(), kwargs=None, options=None, label=None):
+    """`label`: what to call it when it fails, if that is not the name of the function."""
+    name = name_of(function) if label is None else None
     pieces = pack_call(name, function, tuple(args), kwargs or {})
-    return name or getattr(function, "__qualname__", "function"), pieces, options or {}
+    return name or label or getattr(function, "__qualname__", "function"), pieces, options or {}
 
 
 # --- the thread that hears of ends ----------------------------------------------------------------

@@ -19,7 +19,7 @@ def get_remote_traceback(exception):
     link = exception
     seen = set()
     while link is not None and id(link) not in seen:
-        if isinstance(link, RemoteTraceback):
+        if type(link).__name__ in ("RemoteTraceback", "_RemoteTraceback"):
             return link.tb.removeprefix('\n"""\n').removesuffix('"""')
         seen.add(id(link))
         link = link.__cause__

@@ -10,10 +10,13 @@ import weakref
 from collections import deque
 from concurrent.futures import Executor as Base
 
-from aiopool import _calls, _core, _inline
+from aiopool import _calls, _core, _initializer, _inline
 from aiopool._futures import Future as BaseFuture
 
 CHUNKS_PER_WORKER = 4
+
+# Of _processes, which is imported only when somebody asks for one of them.
+VIEW_NAMES = ("_processes", "_executor_manager_thread", "_call_queue", "_pending_work_items")
 
 _executors = weakref.WeakSet()
 _telling = threading.Lock()
@@ -34,14 +37,7 @@ class Future(BaseFuture):
     def _translate(self, exception):
         if isinstance(exception, (_core.WorkerCrashedError, _core.BrokenPoolError)):
             return make_broken(exception)
-        if is_decode_error(exception):  # concurrent.futures has the worker die of it
-            return make_broken(exception)
-        return exception
-
-
-def is_decode_error(exception):
-    worker = sys.modules.get("aiopool._worker")
-    return worker is not None and type(exception) is worker.DecodeError
+        return replace_traceback(unwrap(exception))
 
 
 def make_broken(error):
@@ -50,6 +46,27 @@ def make_broken(error):
     broken = BrokenProcessPool(str(error))
     broken.__cause__ = error
     return broken
+
+
+def replace_traceback(exception):
+    """Those who look for the traceback of a worker find the type of concurrent.futures."""
+    from concurrent.futures.process import _RemoteTraceback
+
+    link = _core.find_traceback(exception)
+    if link is not None:
+        last, remote = link
+        last.__cause__ = _RemoteTraceback(remote.tb)
+    return exception
+
+
+def unwrap(exception):
+    """What was raised when a result was pickled is what concurrent.futures raises."""
+    worker = sys.modules.get("aiopool._worker")
+    cause = exception.__cause__
+    if worker is None or type(exception) is not worker.EncodeError or cause is None:
+        return exception
+    cause.add_note(str(exception))
+    return cause
 
 
 class End(_core.Handle):
@@ -101,7 +118,8 @@ class PoolExecutor(Base):
         except _core.PoolClosedError:
             raise RuntimeError("cannot schedule new futures after shutdown") from None
         except _core.PoolError as error:
-            raise self._refuse(error) from None
+            error = self._refuse(error)
+            raise error from error.__cause__
         except Exception as error:  # what cannot be pickled
             return self.future_type.failed(error)
 
@@ -179,15 +197,62 @@ class ProcessPoolExecutor(PoolExecutor):
                 raise TypeError("max_tasks_per_child must be an integer")
             if max_tasks_per_child <= 0:
                 raise ValueError("max_tasks_per_child must be >= 1")
+            if mp_context is not None and mp_context.get_start_method(allow_none=False) == "fork":
+                raise ValueError("max_tasks_per_child is incompatible with the \"fork\" "
+                                 "multiprocessing start method; supply a different mp_context.")
+        self._given_context = mp_context
         self._initargs = initargs  # locks of multiprocessing live as long as they do here
         self._start(max_workers, (initializer, initargs), idle_timeout=-1,
                     on_worker_death=_core.DEATH_BREAK, max_tasks_per_worker=max_tasks_per_child,
-                    initializer=_calls.make_initializer(initializer, initargs, mp_context))
+                    setup={"dies_of_bad_calls": True},
+                    initializer=_initializer.make_initializer(initializer, initargs, mp_context,
+                                                              is_logged=True))
+
+    # What programs look at behind the back of that of concurrent.futures.
+
+    def __getattr__(self, name):
+        if name not in VIEW_NAMES or "_core" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        from aiopool import _processes
+
+        vars(self).update(_processes.make_views(self))
+        return vars(self)[name]
 
     @property
     def _broken(self):
-        """As programs ask that of concurrent.futures."""
-        return self._core.get("is-broken")
+        if not self._core.get("is-broken"):
+            return False
+        try:
+            self._core.check()
+        except _core.PoolError as error:
+            return str(error)
+        return True
+
+    @property
+    def _shutdown_thread(self):
+        return self._ending is not None
+
+    @property
+    def _mp_context(self):
+        if self._given_context is None:
+            import multiprocessing
+
+            self._given_context = multiprocessing.get_context("spawn")
+        return self._given_context
+
+    def terminate_workers(self):
+        """Ends the workers with SIGTERM and cancels what waits, as in Python 3.14. Returns at once."""
+        self._end_workers("terminate")
+
+    def kill_workers(self):
+        """Ends the workers with SIGKILL and cancels what waits, as in Python 3.14. Returns at once."""
+        self._end_workers("kill")
+
+    def _end_workers(self, method):
+        processes = self._processes.copy()
+        self.shutdown(wait=False, cancel_futures=True)
+        for process in processes.values():
+            getattr(process, method)()
 
     def _refuse(self, error):
         return make_broken(error) if isinstance(error, _core.BrokenPoolError) else error
@@ -233,7 +298,7 @@ class Executor(PoolExecutor):
             raise ValueError("max_workers must be greater than 0")
         self._initargs = initargs
         self._start(max_workers, (initializer, initargs),
-                    initializer=_calls.make_initializer(initializer, initargs))
+                    initializer=_initializer.make_initializer(initializer, initargs))
 
     def map(self, fn, *iterables, timeout=None, chunksize=None):
         """Returns a list of the results, in order. Blocks, also where a loop is running."""

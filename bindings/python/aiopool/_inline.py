@@ -285,11 +285,16 @@ class InlineCore:
     def spawn_workers(self, n):
         return 0
 
+    def workers(self):
+        return []
+
     def cancelled_tasks(self):
         return []
 
     def get(self, name):
-        return self.failure is not None if name == "is_broken" else self.settings.get(name)
+        if name.replace("-", "_") == "is_broken":
+            return self.failure is not None
+        return self.settings.get(name)
 
     def set(self, name, value):
         self.settings[name] = value

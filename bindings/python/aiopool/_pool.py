@@ -14,7 +14,7 @@ import threading
 import weakref
 from functools import partial
 
-from aiopool import _calls, _core, _inline, _loops, _pickling
+from aiopool import _core, _initializer, _inline, _loops, _pickling
 from aiopool._future import TaskFuture
 from aiopool._results import Results
 from aiopool._stream import Stream
@@ -236,7 +236,7 @@ class ProcessPool(Pool):
             return self._initializer if function is not None else None
         if kwargs:
             function = partial(function, **kwargs)
-        return _calls.make_initializer(function, args, self._mp_context)
+        return _initializer.make_initializer(function, args, self._mp_context)
 
     # To keep it would be a cycle.
     _pool = property(lambda self: self)

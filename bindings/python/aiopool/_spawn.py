@@ -11,6 +11,8 @@ AIOPOOL_PYTHON_SETUP, as the hexadecimal form of a marshalled dict (version 2):
     main_path  or else the path of its file; neither in an interactive interpreter, nor for
                `python -m PACKAGE`, whose `__main__` mostly has no guard (as with multiprocessing)
     log_level  of the root logger, if logging has been imported
+    dies_of_bad_calls  whether a call that cannot be unpickled ends the worker, as it does that of
+               concurrent.futures.ProcessPoolExecutor
 """
 
 import os

@@ -122,6 +122,9 @@ class Main:
 # --- start ----------------------------------------------------------------------------------------
 
 
+dies_of_bad_calls = False
+
+
 def take_setup():
     text = os.environ.pop(SETUP_VARIABLE, None)
     if not text:
@@ -141,6 +144,8 @@ def set_up(setup):
         delattr(main, name)
     if setup.get("main_name") or setup.get("main_path"):
         Main(setup.get("main_name"), setup.get("main_path")).install(main)
+    global dies_of_bad_calls
+    dies_of_bad_calls = setup.get("dies_of_bad_calls", False)
     if setup.get("log_level") is not None:
         from aiopool import _worker_log
 
@@ -256,6 +261,9 @@ def encode(function, result):
 
 
 def decode_error(cause):
+    if dies_of_bad_calls:
+        sys.excepthook(type(cause), cause, cause.__traceback__)
+        finish(1)
     error = DecodeError(f"the arguments cannot be unpickled: {type(cause).__qualname__}: {cause}")
     error.__cause__ = cause
     return error
