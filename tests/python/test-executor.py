@@ -12,24 +12,19 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
-import time
-import unittest
 import weakref
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-HERE = str(Path(__file__).resolve().parent)
-sys.path[:1] = [HERE, str(Path(HERE).parent)]
+sys.path[:1] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
 import aiopool  # noqa: E402
 import executor_tasks as tasks  # noqa: E402
 import pool_tasks  # noqa: E402
 import worker_tasks  # noqa: E402
+from executor_case import HERE, LIMIT, Case  # noqa: E402
 from taptest import main  # noqa: E402
-
-LIMIT = 60  # seconds: for what must happen, however slow the machine
 
 
 def defined_here(number):
@@ -39,39 +34,6 @@ def defined_here(number):
 class Own:
     def __init__(self, value):
         self.value = value
-
-
-class Case(unittest.TestCase):
-    kind = staticmethod(aiopool.ProcessPoolExecutor)
-
-    def make(self, max_workers=1, **options):
-        executor = self.kind(max_workers, **options)
-        self.addCleanup(executor.shutdown)
-        return executor
-
-    def make_path(self, name):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        return os.path.join(folder.name, name)
-
-    def wait_for_file(self, path):
-        end = time.monotonic() + LIMIT
-        while not os.path.exists(path):
-            self.assertLess(time.monotonic(), end, f"nobody has made {path}")
-            time.sleep(0.001)
-
-    def start_waiting(self, executor):
-        """A task that has begun, and the path of the file that ends it."""
-        begun, ended = self.make_path("begun"), self.make_path("ended")
-        future = executor.submit(tasks.touch_and_wait, begun, ended)
-        self.wait_for_file(begun)
-        return future, ended
-
-    def run_program(self, text, *arguments, status=0, **options):
-        done = subprocess.run([sys.executable, *arguments, "-c", text], capture_output=True,
-                              text=True, timeout=LIMIT, cwd=HERE, **options)
-        self.assertEqual(done.returncode, status, done.stderr)
-        return done
 
 
 class Shared(Case):
@@ -565,24 +527,6 @@ class Programs(Case):
         lines = self.run_program(text).stdout.splitlines()
         self.assertEqual(lines[0], "refused")
         self.assertIn("7 8", lines)
-
-    def test_a_program_without_a_guard_gets_an_error(self):
-        path = self.make_path("unguarded.py")
-        Path(path).write_text("import aiopool\n"
-                              "def f(): pass\n"
-                              "e = aiopool.ProcessPoolExecutor(1)\n"
-                              "e.submit(f).result()\n", encoding="ascii")
-        done = subprocess.run([sys.executable, path], capture_output=True, text=True,
-                              timeout=LIMIT, check=False)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("__main__", done.stderr)
-
-    def test_functions_of_a_session_need_cloudpickle(self):
-        text = ("import aiopool\n"
-                "def f(): pass\n"
-                "print(aiopool.ProcessPoolExecutor(1).submit(f).exception())\n")
-        said = self.run_program(text).stdout
-        self.assertTrue("cloudpickle" in said or said == "None\n", said)
 
 
 class AioExecutor(Case):

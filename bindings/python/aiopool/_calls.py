@@ -23,16 +23,17 @@ def import_cloudpickle():
 def by_value(function, args, kwargs):
     """A call, as pack_call() wants it, of a lambda, a closure or a function of an interactive session.
 
-    It is pickled once, and each worker makes it once: it has the values then that it had at first."""
+    It is pickled once, and each worker makes it once, until it or something that it names changes."""
+    return call_by_value, (get_pickles().get(function), args, kwargs), {}
+
+
+def get_pickles():
     global _pickled
     if _pickled is None:
-        from weakref import WeakKeyDictionary
+        from aiopool._by_value import Pickles
 
-        _pickled = WeakKeyDictionary()
-    data = _pickled.get(function)
-    if data is None:
-        data = _pickled[function] = dump_function(function)
-    return call_by_value, (data, args, kwargs), {}
+        _pickled = Pickles(dump_function)
+    return _pickled
 
 
 def dump_function(function):
@@ -40,9 +41,10 @@ def dump_function(function):
     if cloudpickle is None:
         from _pickle import PicklingError
 
+        from aiopool import _spawn
+
         name = function.__qualname__
-        where = ("the program has no file from which workers could run it"
-                 if function.__module__ == "__main__" and "<" not in name
+        where = (_spawn.tell_why_not_in_main() if function.__module__ == "__main__" and "<" not in name
                  else "it is not at the top of a module")
         raise PicklingError(f"workers cannot find the function {name!r}, for {where}; "
                             f"with the module cloudpickle installed it would be sent to them")

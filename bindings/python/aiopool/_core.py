@@ -212,7 +212,7 @@ def name_of(function):
         return None
     if getattr(function, "__self__", None) is not None and not isinstance(function.__self__, type(sys)):
         return None  # a bound method
-    if module_name == "__main__" and not _spawn.describe_main():
+    if module_name == "__main__" and not _spawn.is_in_main_file(function):
         return None
     found = sys.modules.get(module_name)
     for attribute in name.split("."):

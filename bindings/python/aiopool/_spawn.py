@@ -20,14 +20,40 @@ import sys
 
 CODE = "import sys; sys.path.insert(0, sys.argv[1]); from aiopool._worker import main; main()"
 SETUP_VARIABLE = "AIOPOOL_PYTHON_SETUP"
+X_OPTIONS = ("frozen_modules", "int_max_str_digits", "no_debug_ranges", "pycache_prefix",
+             "warn_default_encoding")  # which subprocess leaves out
 MAX_SETUP = 100_000  # bytes; the system's limit for one variable is 128 KiB
 
 
-def get_argv():
+def get_executable():
+    """This interpreter, or what multiprocessing.set_executable() has named, where the program is none
+    that takes the options of one."""
+    spawn = sys.modules.get("multiprocessing.spawn")
+    path = spawn.get_executable() if spawn is not None else None
+    if not path or os.fsdecode(path) == sys.executable:
+        path = sys.executable if not getattr(sys, "frozen", False) else None
+    if not path:
+        raise RuntimeError("there is no Python interpreter for workers, for this program is not started "
+                           "by one: multiprocessing.set_executable() can name one")
+    return os.fsdecode(path)
+
+
+def get_options():
+    """Those that this interpreter was started with and that matter to workers."""
     from subprocess import _args_from_interpreter_flags
 
+    options = _args_from_interpreter_flags()
+    for name in X_OPTIONS:
+        value = sys._xoptions.get(name)
+        text = name if value is True else f"{name}={value}"
+        if value is not None and text not in options:
+            options += ["-X", text]
+    return options
+
+
+def get_argv():
     directory = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return [sys.executable, *_args_from_interpreter_flags(), "-c", CODE, directory]
+    return [get_executable(), *get_options(), "-c", CODE, directory]
 
 
 def describe_main():
@@ -39,6 +65,21 @@ def describe_main():
     if path is None or not os.path.exists(path):
         return {}
     return {"main_path": os.path.abspath(path)}
+
+
+def is_in_main_file(function):
+    """Whether workers find a function of the main module there: not if it was typed in, be it after
+    the file was run (python -i)."""
+    code = getattr(function, "__code__", None)
+    return bool(describe_main()) and not (code is not None and code.co_filename.startswith("<"))
+
+
+def tell_why_not_in_main():
+    if describe_main():
+        return "it is not in the program's file"
+    if getattr(sys.modules.get("__main__"), "__spec__", None) is not None:
+        return "they do not run the __main__ of a package or an archive: put it in another module"
+    return "the program has no file from which workers could run it"
 
 
 def get_setup():
