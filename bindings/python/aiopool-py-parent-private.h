@@ -17,6 +17,8 @@ typedef struct
 extern AiopoolPyHooks aiopool_py_hooks;
 extern gboolean aiopool_py_is_copy; /* this is the child of a fork: nothing here is ours */
 
+extern gboolean aiopool_py_is_used; /* pools or queues were made */
+
 extern PyTypeObject *aiopool_py_handle_type; /* (owned) */
 extern PyTypeObject *aiopool_py_queue_type;  /* (owned) */
 

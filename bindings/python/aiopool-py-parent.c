@@ -6,6 +6,23 @@
 AiopoolPy aiopool_py;
 AiopoolPyHooks aiopool_py_hooks;
 gboolean aiopool_py_is_copy;
+gboolean aiopool_py_is_used;
+
+/* What this module keeps is of the interpreter that imported it first. FALSE, with an exception set,
+ * in another one of the same process. */
+static gboolean
+check_interpreter (void)
+{
+  static gint64 first = -1;
+  gint64 id = PyInterpreterState_GetID (PyInterpreterState_Get ());
+
+  if (first < 0)
+    first = id;
+  if (id != first)
+    PyErr_SetString (PyExc_ImportError, "aiopool cannot be used in more than one interpreter of a "
+                                        "process");
+  return id == first;
+}
 
 static PyObject *
 set_hooks (PyObject *module,
@@ -13,7 +30,8 @@ set_hooks (PyObject *module,
 {
   AiopoolPyHooks hooks;
 
-  if (!PyArg_ParseTuple (arguments, "OOOOO:set_hooks", &hooks.name, &hooks.pack, &hooks.unpack,
+  if (!check_interpreter () ||
+      !PyArg_ParseTuple (arguments, "OOOOO:set_hooks", &hooks.name, &hooks.pack, &hooks.unpack,
                          &hooks.failure, &hooks.error))
     return NULL;
   Py_INCREF (hooks.name);
@@ -25,17 +43,18 @@ set_hooks (PyObject *module,
   return Py_NewRef (Py_None);
 }
 
+/* In the child of a fork. A process that had made nothing has left nothing to leave alone. */
 static PyObject *
 forget (PyObject *module,
         PyObject *unused)
 {
-  aiopool_py_is_copy = TRUE;
-  return Py_NewRef (Py_None);
+  aiopool_py_is_copy = aiopool_py_is_copy || aiopool_py_is_used;
+  return PyBool_FromLong (aiopool_py_is_copy);
 }
 
 static PyMethodDef methods[] = {
   { "set_hooks", set_hooks, METH_VARARGS, "set_hooks(name, pack, unpack, failure, error)" },
-  { "forget", forget, METH_NOARGS, "This process is a copy of the one that has the pools." },
+  { "forget", forget, METH_NOARGS, "This process is a copy: whether of one that has pools." },
   { "leaving", aiopool_py_pool_leaving, METH_NOARGS,
     "Handles of the ends of pools that are gone for Python and still have tasks." },
   { NULL, NULL, 0, NULL },

@@ -143,6 +143,14 @@ to_strv (PyObject *list)
   return g_strv_builder_end (builder);
 }
 
+static PyObject *
+refuse_copy (void)
+{
+  return aiopool_py_raise (g_error_new_literal (AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FORKED,
+                                                "This process is a copy, made by fork(), of the "
+                                                "one that has pools"));
+}
+
 /* (argv, environment, properties): NULL with an exception set. */
 static AiopoolLauncher *
 make_launcher (PyObject *tuple)
@@ -323,8 +331,10 @@ pool_new (PyTypeObject *type,
       PyErr_SetString (PyExc_TypeError, "this is no Queue");
       return NULL;
     }
-  if (!aiopool_py_is_copy)
-    drop_drained ();
+  if (aiopool_py_is_copy)
+    return refuse_copy ();
+  aiopool_py_is_used = TRUE;
+  drop_drained ();
   object = alloc (type, 0);
   if (object == NULL)
     return NULL;
@@ -338,14 +348,6 @@ pool_new (PyTypeObject *type,
 }
 
 /* --- submitting ------------------------------------------------------------------------------ */
-
-static PyObject *
-refuse_copy (void)
-{
-  return aiopool_py_raise (g_error_new_literal (AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FORKED,
-                                                "This process is a copy, made by fork(), of the "
-                                                "one that has the pool"));
-}
 
 /* Takes @error; what broke the pool, if that was raised by its initializer or finalizer, is the
  * cause. */

@@ -50,6 +50,7 @@ queue_new (PyTypeObject *type,
 
   if (object == NULL)
     return NULL;
+  aiopool_py_is_used = TRUE;
   self->queue = aiopool_completion_queue_new ();
   self->handles = g_hash_table_new_full (NULL, NULL, NULL, drop);
   self->news = PyList_New (0);

@@ -340,12 +340,15 @@ def is_callbacks_own(error):
 _lock = threading.Lock()
 _collector = None
 _delivering = set()  # of threads
+_is_copy = False
 _exit_functions = []
 _has_exit_hook = False
 
 
 def collector():
     global _collector
+    if _is_copy:
+        raise make_copy_error()
     if _collector is None:
         with _lock:
             if _collector is None:
@@ -365,6 +368,16 @@ def other_collector():
             this.spare.start()
         this = this.spare
     return this.queue
+
+
+def is_copy():
+    """Whether this process is the child of a fork of one that has pools: nothing works here."""
+    return _is_copy
+
+
+def make_copy_error():
+    return make_error(POOL_ERROR, _parent.POOL_FORKED,
+                      "This process is a copy, made by fork(), of the one that has pools")
 
 
 def flush_log():
@@ -413,12 +426,13 @@ def end():
 
 
 def forget():
-    global _collector, _lock
-    _parent.forget()
-    _collector = None
-    _delivering.clear()
-    _exit_functions.clear()
+    global _collector, _is_copy, _lock
     _lock = threading.Lock()
+    _is_copy = _parent.forget()
+    if _is_copy:
+        _collector = None
+        _delivering.clear()
+        _exit_functions.clear()
 
 
 os.register_at_fork(after_in_child=forget)
