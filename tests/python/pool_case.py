@@ -26,7 +26,7 @@ class Case(unittest.TestCase):
         return pool
 
     def make_directory(self):
-        folder = tempfile.TemporaryDirectory()
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # a worker may be at it yet
         self.addCleanup(folder.cleanup)
         return folder.name
 

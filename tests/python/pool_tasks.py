@@ -95,6 +95,17 @@ def fail_in_a_chain():
         raise RuntimeError("top")
 
 
+def fail_with(kind, number, wrong):
+    if number == wrong:
+        raise kind("on purpose")
+    return number
+
+
+def emit_and_fail_with(kind):
+    aiopool.current_task().emit(1)
+    raise kind("on purpose")
+
+
 def give_lambda():
     return lambda: None
 

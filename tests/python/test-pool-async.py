@@ -144,6 +144,24 @@ class Async(pool_case.Case):
             await anext(results)
         self.assertEqual(await anext(results), 2)
 
+    async def test_what_ends_loops_ends_none_when_a_task_raises_it(self):
+        for kind in (StopIteration, StopAsyncIteration):
+            for size in (1, 2):
+                found = []
+                results = self.pool.map(tasks.fail_with, [kind] * 4, range(4), [1] * 4, chunk_size=size)
+                for i in range(4):
+                    try:
+                        found.append(await anext(results))
+                    except RuntimeError as error:
+                        self.assertIn(kind.__name__, str(error))
+                self.assertEqual(found, [0, 2, 3])
+            stream = self.pool.stream(tasks.emit_and_fail_with, kind)
+            self.assertEqual(await anext(stream), 1)
+            with self.assertRaisesRegex(RuntimeError, kind.__name__):
+                await anext(stream)
+            with self.assertRaisesRegex(RuntimeError, kind.__name__):
+                await self.pool.run(tasks.fail_with, kind, 1, 1)
+
     async def test_a_stream_is_awaited(self):
         self.assertEqual([i async for i in self.pool.stream(tasks.count, 3)], [0, 1, 2])
         self.assertEqual([i async for i in self.pool.stream(tasks.count_async, 3)], [0, 1, 2])

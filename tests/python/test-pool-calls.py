@@ -204,6 +204,14 @@ class Calls(pool_case.Case):
         self.assertEqual(list(self.pool.stream(tasks.emit, 3)), [0, 1, 2])
         self.assertEqual(list(self.pool.stream(tasks.count_async, 3)), [0, 1, 2])
 
+    def test_what_ends_loops_ends_none_when_a_task_raises_it(self):
+        for pool in (self.pool, aiopool.ProcessPool(1, inline=True)):
+            for kind in (StopIteration, StopAsyncIteration):
+                stream = pool.stream(tasks.emit_and_fail_with, kind)
+                self.assertEqual(next(stream), 1)
+                self.assertRaisesRegex(RuntimeError, kind.__name__, next, stream)
+                self.assertRaises(kind, pool.run, tasks.fail_with, kind, 1, 1)
+
     def test_a_stream_that_fails_gives_its_items_first(self):
         items = []
         with self.assertRaisesRegex(ValueError, "after the last"):
@@ -309,6 +317,18 @@ class Maps(pool_case.Case):
                     self.assertIn("in fail_at", aiopool.get_remote_traceback(error))
                     found.append("failed")
             self.assertEqual(found, [0, 1, "failed", 3, 4])
+
+    def test_what_ends_loops_is_an_error_when_an_item_raises_it(self):
+        for kind, size, method in itertools.product((StopIteration, StopAsyncIteration), (1, 2),
+                                                    (self.pool.map, self.pool.map_unordered)):
+            results = method(tasks.fail_with, [kind] * 5, range(5), [2] * 5, chunk_size=size)
+            found = []
+            for i in range(5):
+                try:
+                    found.append(next(results))
+                except RuntimeError as error:
+                    self.assertIn(kind.__name__, str(error))
+            self.assertEqual(sorted(found), [0, 1, 3, 4])
 
     def test_a_crash_costs_the_items_of_its_task(self):
         results = self.pool.starmap(tasks.keywords, [(1,), (threading.Lock(),), (2,)])

@@ -43,6 +43,15 @@ def log_failure(function, future):
     getLogger("aiopool").exception("callback %r of %r failed", function, future)
 
 
+def as_error(exception):
+    """In the place of what ends loops, when a task has raised it."""
+    if not isinstance(exception, (StopIteration, StopAsyncIteration)):
+        return exception
+    error = RuntimeError(f"the task raised {type(exception).__name__}")
+    error.__cause__ = exception
+    return error
+
+
 class Future:
     """What will come of a task. Thread safe.
 
@@ -281,10 +290,8 @@ class Future:
         result, exception = self._get_outcome()
         if exception is None:
             twin.set_result(result)
-        elif isinstance(exception, StopIteration):  # asyncio refuses it
-            twin.set_exception(RuntimeError("the task raised StopIteration"))
         else:
-            twin.set_exception(exception)
+            twin.set_exception(as_error(exception))  # of StopIteration asyncio would refuse it
 
     def __await__(self):
         return self.as_asyncio().__await__()

@@ -14,6 +14,7 @@ from contextvars import ContextVar, copy_context
 
 from aiopool import _core
 from aiopool._future import Future
+from aiopool._stream import finish
 
 VARIABLE = "AIOPOOL_INLINE"
 
@@ -29,6 +30,10 @@ def is_wanted(inline=None):
 
 
 # --- tasks ----------------------------------------------------------------------------------------
+
+
+class Stopped(Exception):
+    """Carries a StopIteration of a task out of the generators here, which it would end."""
 
 
 class InlineFuture(Future):
@@ -85,7 +90,8 @@ class InlineFuture(Future):
             self._result = yield from self.work(function, args, kwargs)
             self._state = _core.STATE_DONE
         except Exception as error:
-            self._error = error
+            yield from self.take_emitted()
+            self._error = error.__cause__ if isinstance(error, Stopped) else error
             self._state = _core.STATE_FAILED
         finally:
             if not self.has_ended:
@@ -93,7 +99,7 @@ class InlineFuture(Future):
             self.finished_at = time.monotonic()
 
     def work(self, function, args, kwargs):
-        result = self.step(function, *args, **kwargs)
+        result = self.start(function, args, kwargs)
         if inspect.iscoroutine(result):
             result = self.step(run_coroutine, result)
         elif inspect.isasyncgen(result):
@@ -111,6 +117,12 @@ class InlineFuture(Future):
             return end.value
         finally:
             result.close()
+
+    def start(self, function, args, kwargs):
+        try:
+            return self.step(function, *args, **kwargs)
+        except StopIteration as error:
+            raise Stopped from error
 
     def step(self, function, *args, **kwargs):
         token = _current.set(Task(self))
@@ -192,8 +204,7 @@ class InlineStream:
     def __next__(self):
         for item in self._steps:
             return item
-        self.future._give()
-        raise StopIteration(self.future.result)
+        finish(self.future, StopIteration)
 
     def __aiter__(self):
         return self
@@ -201,8 +212,7 @@ class InlineStream:
     async def __anext__(self):
         for item in self._steps:
             return item
-        self.future._give()
-        raise StopAsyncIteration
+        finish(self.future, StopAsyncIteration)
 
     def close(self):
         self._steps.close()

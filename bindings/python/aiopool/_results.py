@@ -5,11 +5,10 @@ from collections import deque
 from itertools import islice
 
 from aiopool import _calls, _core
-from aiopool._future import CancelMode
+from aiopool._future import CancelMode, as_error
 from aiopool._tools import Countdown
 from aiopool._waits import Ends
 
-END = object()
 
 
 class Refused:
@@ -140,7 +139,7 @@ class Results:
         if exception is None:
             return result
         try:
-            raise exception
+            raise as_error(exception)
         finally:
             self = exception = None
 

@@ -4,7 +4,7 @@
 from collections import deque
 
 from aiopool import _core, _pickling
-from aiopool._future import CancelMode, TaskFuture
+from aiopool._future import CancelMode, TaskFuture, as_error
 
 
 class StreamFuture(TaskFuture):
@@ -16,6 +16,17 @@ class StreamFuture(TaskFuture):
                 self._items.append(value)
             elif self._on_progress is not None:
                 self._call(self._on_progress)
+
+
+def finish(future, end):
+    """Raises what there is behind the last item."""
+    try:
+        if future.exception is not None:
+            raise as_error(future.exception)
+        result = future._give()
+        raise end(result) if end is StopIteration else end
+    finally:
+        future = None  # which the traceback would keep
 
 
 class Stream:
@@ -42,8 +53,7 @@ class Stream:
         return self._items
 
     def _finish(self, end):
-        self.future._give()
-        raise end(self.future.result) if end is StopIteration else end
+        finish(self.future, end)
 
     def __iter__(self):
         return self
