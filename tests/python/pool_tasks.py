@@ -95,6 +95,29 @@ def fail_in_a_chain():
         raise RuntimeError("top")
 
 
+def fail_from_none():
+    try:
+        raise KeyError("root")
+    except KeyError:
+        raise RuntimeError("top") from None
+
+
+def make_chained(text, error=None):
+    try:
+        try:
+            raise KeyError(text)
+        except KeyError as cause:
+            raise error or ValueError(text) from cause
+    except Exception as raised:
+        raised.add_note(f"note of {text}")
+        return raised
+
+
+def fail_as_a_group(odd):
+    inner = ExceptionGroup("inner", [make_chained("second", NotPicklable("odd") if odd else None)])
+    raise ExceptionGroup("outer", [make_chained("first"), inner])
+
+
 def fail_with(kind, number, wrong):
     if number == wrong:
         raise kind("on purpose")

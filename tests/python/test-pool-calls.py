@@ -52,6 +52,37 @@ class Calls(pool_case.Case):
         for part in ("KeyError: 'root'", "a note", "ValueError: middle", "RuntimeError: top"):
             self.assertIn(part, text)
 
+    def test_whether_a_context_is_told_is_kept(self):
+        for task, is_told in ((tasks.fail_in_a_chain, True), (tasks.fail_from_none, False)):
+            with self.assertRaises(RuntimeError) as caught:
+                self.pool.run(task)
+            self.assertIsNotNone(caught.exception.__context__)
+            self.assertEqual(caught.exception.__suppress_context__, not is_told)
+
+    def test_the_exceptions_in_a_group_keep_their_chains(self):
+        with self.assertRaises(ExceptionGroup) as caught:
+            self.pool.run(tasks.fail_as_a_group, False)
+        first, inner = caught.exception.exceptions
+        self.check_chain(first, ValueError, "first")
+        self.check_chain(inner.exceptions[0], ValueError, "second")
+        text = aiopool.get_remote_traceback(caught.exception)
+        for part in ("KeyError: 'second'", "note of first", "ExceptionGroup: outer"):
+            self.assertIn(part, text)
+
+    def test_what_cannot_travel_in_a_group_costs_nothing_else(self):
+        with self.assertRaises(ExceptionGroup) as caught:
+            self.pool.run(tasks.fail_as_a_group, True)
+        self.assertEqual(caught.exception.message, "outer")
+        first, inner = caught.exception.exceptions
+        self.check_chain(first, ValueError, "first")
+        self.assertEqual(inner.message, "inner")
+        self.check_chain(inner.exceptions[0], aiopool.RemoteError, "second")
+        self.assertIn("NotPicklable", inner.exceptions[0].type_name)
+
+    def check_chain(self, error, kind, text):
+        self.assertIs(type(error), kind)
+        self.assertEqual((error.__cause__.args, error.__notes__), ((text,), [f"note of {text}"]))
+
     def test_an_exception_of_this_process_has_no_remote_traceback(self):
         self.assertIsNone(aiopool.get_remote_traceback(ValueError()))
 

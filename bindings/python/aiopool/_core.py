@@ -171,7 +171,9 @@ def link_traceback(exception, text):
         seen.add(id(last))
         last = last.__cause__
     if last.__cause__ is None:
+        is_suppressed = last.__suppress_context__
         last.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
+        last.__suppress_context__ = is_suppressed
     return exception
 
 

@@ -215,17 +215,24 @@ def dump_one(exception):
 def dump_exception(chain):
     """`chain`: of `_worker_errors`. Returns bytes: a pickled list with a tuple (pickle or None, type
     name, message, traceback, notes, index of the cause or None, of the context or None, whether the
-    context is suppressed) for each exception, the task's own one first."""
+    context is suppressed, of a group its message and the indices, or None, of what is in it) for each
+    exception, the task's own one first."""
     index = {id(exception): i for i, exception in enumerate(chain.exceptions)}
     nodes = [(dump_one(exception), *chain.texts[id(exception)],
               index.get(id(exception.__cause__)), index.get(id(exception.__context__)),
-              exception.__suppress_context__)
+              exception.__suppress_context__, describe_group(exception, index))
              for exception in chain.exceptions]
     data = dumps(nodes, 5)
     if len(data) > MAX_EXCEPTION_SIZE:
         data = dumps([(None, *node[1:3], node[3][-4096:], node[4][:4], *node[5:])
                       for node in nodes[:8]], 5)
     return data if len(data) <= MAX_EXCEPTION_SIZE else None
+
+
+def describe_group(exception, index):
+    if not isinstance(exception, BaseExceptionGroup):
+        return None
+    return str(exception.message), [index.get(id(member)) for member in exception.exceptions]
 
 
 def load_one(data, type_name, message, traceback):
@@ -243,15 +250,51 @@ def load_exception(data):
     """Returns the exception, with its causes and contexts, and the tracebacks of all of them as one
     text in the order in which Python prints them."""
     nodes = loads(data)
-    exceptions = [load_one(*node[:4]) for node in nodes]
+    exceptions = [None] * len(nodes)
+    for i in range(len(nodes)):
+        load_node(exceptions, nodes, i)
     for exception, node in zip(exceptions, nodes):
-        notes, cause, context, is_suppressed = node[4:]
+        notes, cause, context, is_suppressed = node[4:8]
         if notes and not getattr(exception, "__notes__", None):
             exception.__notes__ = list(notes)
         exception.__cause__ = exceptions[cause] if is_link(cause, exceptions) else None
         exception.__context__ = exceptions[context] if is_link(context, exceptions) else None
         exception.__suppress_context__ = is_suppressed
     return exceptions[0], format_chain(nodes)
+
+
+def load_node(exceptions, nodes, index):
+    """Those before it have been loaded. A group that cannot be unpickled is made of what is in it."""
+    if exceptions[index] is not None:
+        return
+    exception = load_one(*nodes[index][:4])
+    group = nodes[index][8]
+    if group is not None and type(exception) is RemoteError:
+        members = [number for number in group[1] if is_link(number, nodes) and number > index]
+        for number in members:
+            load_node(exceptions, nodes, number)
+        if members:
+            exception = make_group(group, [exceptions[number] for number in members])
+    place(exceptions, nodes, index, exception)
+
+
+def make_group(group, members):
+    message, indices = group
+    exception = BaseExceptionGroup(message, members)
+    if len(members) < len(indices):
+        exception.add_note(f"of {len(indices)} exceptions {len(members)} have arrived")
+    return exception
+
+
+def place(exceptions, nodes, index, exception):
+    """What is in a group has come with it."""
+    exceptions[index] = exception
+    group = nodes[index][8]
+    if group is None or not isinstance(exception, BaseExceptionGroup):
+        return
+    for number, member in zip(group[1], exception.exceptions):
+        if is_link(number, nodes) and exceptions[number] is None:
+            place(exceptions, nodes, number, member)
 
 
 def is_link(index, exceptions):
@@ -270,7 +313,7 @@ def format_chain(nodes):
         seen.add(index)
         node = nodes[index]
         texts.append(node[3])
-        cause, context, is_suppressed = node[5:]
+        cause, context, is_suppressed = node[5:8]
         index = cause
         link = CAUSE
         if cause is None and not is_suppressed:

@@ -46,10 +46,17 @@ def notes_of(exception):
     return [clean(note) for note in notes if isinstance(note, str)][:MAX_NOTES]
 
 
+def members_of(exception):
+    """The exceptions in a group, else nothing."""
+    return exception.exceptions if isinstance(exception, BaseExceptionGroup) else ()
+
+
 def traceback_of(exception):
+    """Without its chain, but with those of the exceptions in a group."""
     try:
-        lines = traceback.format_exception(type(exception), exception, exception.__traceback__,
-                                           limit=-50, chain=False)
+        told = traceback.TracebackException.from_exception(exception, limit=-50)
+        told.__cause__ = told.__context__ = None
+        lines = list(told.format())
     except BaseException:
         lines = traceback.format_tb(exception.__traceback__, limit=-50)
     text = "".join(lines)
@@ -76,6 +83,7 @@ class Chain:
                                          traceback_of(exception), notes_of(exception))
             waiting.append((exception.__cause__, depth + 1))
             waiting.append((exception.__context__, depth + 1))
+            waiting += [(member, depth + 1) for member in members_of(exception)]
 
     def info(self, exception, above=()):
         """As the extension wants it; what would lead back, or was met before, is left out."""
