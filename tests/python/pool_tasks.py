@@ -187,6 +187,25 @@ def log(level, name="pool.tasks"):
     logging.getLogger(name).log(level, "level %d", level)
 
 
+def log_all_there_is():
+    logger = logging.getLogger("pool.tasks")
+    extra = {"user": "me", "sizes": (1, 2), "object": STATE.append, "text": "\ud800\0" + "x" * 5000}
+    logger.warning("said %s\nin %d lines", "it", 2, extra=extra)
+    try:
+        {}["key"]
+    except KeyError:
+        logger.exception("failed", stack_info=True)
+    logger.warning("too much", extra={"first": "x" * 20_000, "second": 2})
+    logger.warning("a circle", extra={"circle": make_circle()})
+    return time.time()
+
+
+def make_circle():
+    circle = []
+    circle.append(circle)
+    return circle
+
+
 def log_once_each(number):
     for i in range(number):
         logging.getLogger("pool.tasks").warning("record %d", i)

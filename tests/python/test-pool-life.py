@@ -10,13 +10,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import unittest
+import unittest.mock
 
 import pool_case
 import pool_tasks as tasks
 from pool_case import LIMIT
 
 import aiopool
+from aiopool import _log
 
 
 class Life(pool_case.Case):
@@ -277,6 +280,66 @@ class Faults(pool_case.Case):
                          ("WARNING", "pool_tasks", "log_once_each"))
         self.assertNotEqual(record.process, os.getpid())
         self.assertEqual([record.levelno for record in logs.records[-2:]], [40, 37])
+
+
+    def log(self, task):
+        pool = self.make_pool(1)
+        with self.assertLogs("pool", logging.DEBUG) as logs:
+            start = time.time()
+            end = pool.run(task)
+            pool.shutdown()
+        self.assertTrue(all(start <= record.created <= end for record in logs.records))
+        return logs
+
+    def test_records_are_as_they_were_logged(self):
+        logs = self.log(tasks.log_all_there_is)
+        said, failed, long, circle = logs.records
+        self.assertEqual(said.getMessage(), "said it\nin 2 lines")
+        self.assertEqual((said.user, said.sizes, said.exc_text), ("me", [1, 2], None))
+        self.assertIn("built-in method append", said.object)
+        self.assertEqual(said.text, "\ud800\0" + "x" * 5000)
+        self.assertEqual((said.threadName, said.processName), ("MainThread", f"aiopool-{said.process}"))
+        self.assertEqual((failed.msg, failed.args), ("failed", ()))
+        self.assertRegex(failed.exc_text, r"(?s)^Traceback .*KeyError: 'key'$")
+        self.assertRegex(failed.stack_info, r"(?s)^Stack .*log_all_there_is")
+        self.assertIn("KeyError: 'key'\nStack", logs.output[1])
+        self.assertEqual((long.msg, long.second, long.first[-5:]), ("too much", 2, "xx..."))
+        self.assertIn("ircular", circle.aiopool_extra_error)
+
+    def test_loggers_have_the_levels_that_they_have_here(self):
+        logger = logging.getLogger("pool.tasks.chatty")
+        logger.setLevel(logging.DEBUG)
+        self.addCleanup(logger.setLevel, logging.NOTSET)
+        pool = self.make_pool(1)
+        with self.assertLogs("pool", logging.DEBUG) as logs:
+            logger.setLevel(logging.DEBUG)
+            for name in ("pool.tasks.chatty", "pool.tasks", "pool.tasks.chatty.child"):
+                pool.run(tasks.log, logging.DEBUG, name)
+            pool.shutdown()
+        self.assertEqual([record.name for record in logs.records],
+                         ["pool.tasks.chatty", "pool.tasks.chatty.child"])
+
+    def test_a_record_may_say_anything(self):
+        fields = {"PYTHON_LEVEL": "?", "CODE_LINE": "x", "PYTHON_CREATED": "nan", "PYTHON_PARTS": "1 2",
+                  "PYTHON_EXTRA": "[1", "PYTHON_THREAD_ID": ""}
+        with self.assertLogs("pool.odd", logging.DEBUG) as logs:
+            _log.handle_all([("pool.odd", "text", fields, 1, "f"),
+                             ("pool.odd", "text", {"PYTHON_EXTRA": '{"levelno": 0, "a": 1}'}, 1, None)])
+        self.assertEqual([(record.msg, record.levelno) for record in logs.records],
+                         [("text", logging.ERROR)] * 2)
+        self.assertEqual((logs.records[0].aiopool_extra, logs.records[1].a), ("[1", 1))
+
+    def test_a_filter_that_raises_costs_its_own_record(self):
+        def refuse(record):
+            return 1 / 0 if record.msg == "first" else True
+
+        logger = logging.getLogger("pool.odd")
+        logger.addFilter(refuse)
+        self.addCleanup(logger.removeFilter, refuse)
+        with self.assertLogs(logger) as logs, unittest.mock.patch("sys.excepthook") as hook:
+            _log.handle_all([("pool.odd", text, {}, 1, None) for text in ("first", "second")])
+        self.assertEqual([record.msg for record in logs.records], ["second"])
+        self.assertIs(hook.call_args.args[0], ZeroDivisionError)
 
 
 def crash_and_count(path):

@@ -10,7 +10,7 @@ AIOPOOL_PYTHON_SETUP, as the hexadecimal form of a marshalled dict (version 2):
     main_name  the name of the main module, if it was started as `python -m NAME`
     main_path  or else the path of its file; neither in an interactive interpreter, nor for
                `python -m PACKAGE`, whose `__main__` mostly has no guard (as with multiprocessing)
-    log_level  of the root logger, if logging has been imported
+    log_levels of those loggers that have one of their own, if logging has been imported
     dies_of_bad_calls  whether a call that cannot be unpickled ends the worker, as it does that of
                concurrent.futures.ProcessPoolExecutor
 """
@@ -91,8 +91,16 @@ def get_setup():
     }
     logging = sys.modules.get("logging")
     if logging is not None:
-        setup["log_level"] = logging.getLogger().level
+        setup["log_levels"] = get_levels(logging)
     return setup
+
+
+def get_levels(logging):
+    """From the name of a logger, "" for the root, to its level."""
+    loggers = list(logging.Logger.manager.loggerDict.items())  # other threads may make some
+    levels = {name: logger.level for name, logger in loggers
+              if isinstance(logger, logging.Logger) and logger.level != logging.NOTSET}
+    return {"": logging.getLogger().level, **levels}
 
 
 def encode_setup(setup):
@@ -100,7 +108,9 @@ def encode_setup(setup):
 
     text = dumps(setup, 2).hex()
     if len(text) > MAX_SETUP:
-        text = dumps({**setup, "argv": setup["argv"][:1]}, 2).hex()
+        levels = setup.get("log_levels", {})
+        setup = {**setup, "argv": setup["argv"][:1], "log_levels": {"": levels.get("", 0)}}
+        text = dumps(setup, 2).hex()
     return text
 
 

@@ -146,10 +146,10 @@ def set_up(setup):
         Main(setup.get("main_name"), setup.get("main_path")).install(main)
     global dies_of_bad_calls
     dies_of_bad_calls = setup.get("dies_of_bad_calls", False)
-    if setup.get("log_level") is not None:
+    if setup.get("log_levels"):
         from aiopool import _worker_log
 
-        _worker_log.set_level(setup["log_level"])
+        _worker_log.set_levels(setup["log_levels"])
 
 
 def prepare():
