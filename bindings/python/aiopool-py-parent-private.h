@@ -16,8 +16,7 @@ typedef struct
 
 extern AiopoolPyHooks aiopool_py_hooks;
 extern gboolean aiopool_py_is_copy; /* this is the child of a fork: nothing here is ours */
-
-extern gboolean aiopool_py_is_used; /* pools or queues were made */
+extern gboolean aiopool_py_is_used; /* there is, or was, something that a child cannot have */
 
 extern PyTypeObject *aiopool_py_handle_type; /* (owned) */
 extern PyTypeObject *aiopool_py_queue_type;  /* (owned) */
@@ -84,3 +83,4 @@ GUnixFDList   *aiopool_py_fds          (PyObject      *sequence);
 PyObject      *aiopool_py_raise        (GError        *error);
 PyObject      *aiopool_py_raise_from   (GError        *error,
                                         AiopoolErrorInfo *info);
+PyObject      *aiopool_py_refuse_copy  (void);

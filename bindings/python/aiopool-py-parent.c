@@ -43,6 +43,14 @@ set_hooks (PyObject *module,
   return Py_NewRef (Py_None);
 }
 
+PyObject *
+aiopool_py_refuse_copy (void)
+{
+  return aiopool_py_raise (g_error_new_literal (AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FORKED,
+                                                "This process is a copy, made by fork(), of the "
+                                                "one that has the pool"));
+}
+
 /* In the child of a fork. A process that had made nothing has left nothing to leave alone. */
 static PyObject *
 forget (PyObject *module,

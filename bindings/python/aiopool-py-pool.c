@@ -143,14 +143,6 @@ to_strv (PyObject *list)
   return g_strv_builder_end (builder);
 }
 
-static PyObject *
-refuse_copy (void)
-{
-  return aiopool_py_raise (g_error_new_literal (AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_FORKED,
-                                                "This process is a copy, made by fork(), of the "
-                                                "one that has pools"));
-}
-
 /* (argv, environment, properties): NULL with an exception set. */
 static AiopoolLauncher *
 make_launcher (PyObject *tuple)
@@ -332,7 +324,7 @@ pool_new (PyTypeObject *type,
       return NULL;
     }
   if (aiopool_py_is_copy)
-    return refuse_copy ();
+    return aiopool_py_refuse_copy ();
   aiopool_py_is_used = TRUE;
   drop_drained ();
   object = alloc (type, 0);
@@ -418,7 +410,7 @@ check_types (PyObject *type,
   else if (queue != Py_None && !PyObject_TypeCheck (queue, aiopool_py_queue_type))
     PyErr_SetString (PyExc_TypeError, "this is no Queue");
   else if (aiopool_py_is_copy)
-    refuse_copy ();
+    aiopool_py_refuse_copy ();
   else
     return TRUE;
   return FALSE;

@@ -45,12 +45,16 @@ queue_new (PyTypeObject *type,
            PyObject     *keywords)
 {
   allocfunc alloc = (allocfunc) PyType_GetSlot (type, Py_tp_alloc);
-  PyObject *object = alloc (type, 0);
-  Queue *self = queue_of (object);
+  PyObject *object;
+  Queue *self;
 
+  if (aiopool_py_is_copy)
+    return aiopool_py_refuse_copy ();
+  object = alloc (type, 0);
   if (object == NULL)
     return NULL;
   aiopool_py_is_used = TRUE;
+  self = queue_of (object);
   self->queue = aiopool_completion_queue_new ();
   self->handles = g_hash_table_new_full (NULL, NULL, NULL, drop);
   self->news = PyList_New (0);

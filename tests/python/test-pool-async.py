@@ -3,6 +3,8 @@
 """The rich pool in programs of asyncio."""
 
 import asyncio
+import contextvars
+import functools
 import gc
 import threading
 
@@ -107,6 +109,28 @@ class Async(pool_case.Case):
         self.assertEqual(late, [])  # never within the call
         await asyncio.sleep(0)
         self.assertEqual(late, [future])
+
+    async def test_callbacks_have_the_context_of_who_has_added_them(self):
+        variable = contextvars.ContextVar("variable")
+        seen = []
+
+        async def work(name):
+            variable.set(name)
+            future = self.pool.submit(tasks.add, 1)
+            future.add_callback(lambda future: seen.append((name, variable.get(None))))
+            await asyncio.to_thread(future.add_callback,
+                                    lambda future: seen.append((name, variable.get(None))))
+            told = asyncio.get_running_loop().create_future()
+            directory = self.make_directory()
+            tasks.touch(f"{directory}/go")
+            options = self.pool.options(on_progress=lambda future: told.set_result(variable.get(None)))
+            await options.run(tasks.tell, directory)
+            seen.append((name, await told))
+
+        await asyncio.gather(*(work(i) for i in range(5)))
+        await asyncio.to_thread(self.pool.run, tasks.add, 1)
+        await asyncio.to_thread(self.wait_until, lambda: len(seen) == 15)
+        self.assertTrue(all(name == value for name, value in seen), seen)
 
     async def test_every_map_is_awaited(self):
         pool = self.pool
@@ -235,6 +259,25 @@ class Loops(pool_case.Case):
 
         self.assertEqual(asyncio.run(wait(asyncio.run(submit()))), path)
 
+    def test_a_callback_that_ends_the_loop_costs_no_other_its_end(self):
+        pool = self.make_pool(1)
+        for error in (KeyboardInterrupt, SystemExit):
+            loop = asyncio.new_event_loop()
+            self.addCleanup(loop.close)
+
+            async def submit():
+                futures = [pool.submit(tasks.add, i) for i in range(10)]
+                futures[3].add_callback(functools.partial(raise_error, error))
+                return futures[-1], [future.as_asyncio() for future in futures]
+
+            release = self.hold(pool)
+            last, twins = loop.run_until_complete(submit())
+            release()
+            last.wait()  # they are told of together
+            with self.assertRaises(error):
+                loop.run_until_complete(gather(twins))
+            self.assertEqual(loop.run_until_complete(gather(twins)), [*range(10)])
+
     def test_a_loop_that_is_closed_leaves_nothing(self):
         pool = self.make_pool(1)
 
@@ -269,6 +312,14 @@ class Loops(pool_case.Case):
             pool.submit(tasks.add, 1).add_callback(Witness())
         self.wait_until(lambda: len(threads) == 40)
         self.assertFalse([thread for thread in threads if isinstance(thread, threading._DummyThread)])
+
+
+def raise_error(error, future):
+    raise error
+
+
+async def gather(twins):
+    return await asyncio.wait_for(asyncio.gather(*twins), LIMIT)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 """How rich pools begin, break and end."""
 
 import ast
+import asyncio
 import inspect
 import logging
 import multiprocessing
@@ -10,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import unittest
 import unittest.mock
@@ -196,6 +198,80 @@ class First(pool_case.Case):
             self.assertEqual(file.read(), "100")
 
 
+class End(pool_case.Case):
+    """What has happened when a shutdown returns."""
+
+    def test_all_callbacks_were_called_by_the_thread_that_calls_them(self):
+        threads = []
+        with aiopool.ProcessPool(1) as pool:
+            for i in range(50):
+                pool.submit(tasks.add, 1).add_callback(
+                    lambda future: threads.append(threading.current_thread().name))
+        self.assertEqual(threads, ["aiopool-collector"] * 50)
+
+    def test_a_callback_that_is_under_way_is_waited_for(self):
+        begun, go, ended = threading.Event(), threading.Event(), []
+
+        def take_time(future):
+            begun.set()
+            ended.append(go.wait(LIMIT))
+
+        pool = self.make_pool(1)
+        pool.submit(tasks.add, 1).add_callback(take_time)
+        self.assertTrue(begun.wait(LIMIT))
+        thread = threading.Thread(target=pool.shutdown)
+        thread.start()
+        self.wait_until(lambda: pool.is_terminated)
+        self.assertTrue(thread.is_alive())
+        go.set()
+        thread.join(LIMIT)
+        self.assertEqual(ended, [True])
+
+    def test_a_callback_may_shut_the_pool_down(self):
+        pool = self.make_pool(1)
+        done = threading.Event()
+        pool.submit(tasks.add, 1).add_callback(lambda future: (pool.shutdown(), done.set()))
+        self.assertTrue(done.wait(LIMIT))
+        self.assertTrue(pool.is_terminated)
+
+    def test_a_callback_that_waits_for_the_loop_holds_up_no_loop(self):
+        async def say():
+            return "said"
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            said = []
+
+            def ask(future):
+                said.append(asyncio.run_coroutine_threadsafe(say(), loop).result(LIMIT))
+
+            async with aiopool.ProcessPool(1) as pool:
+                future = pool.submit(tasks.add, 1)
+                await asyncio.to_thread(future.add_callback, ask)
+            return said
+
+        self.assertEqual(asyncio.run(main()), ["said"])
+
+    def test_all_that_was_logged_was_logged_here(self):
+        records = []
+
+        class Handler(logging.Handler):
+            def emit(self, record):
+                time.sleep(0.0001)
+                records.append((record.msg, threading.current_thread().name))
+
+        handler = Handler()
+        logging.getLogger("pool.tasks").addHandler(handler)
+        self.addCleanup(logging.getLogger("pool.tasks").removeHandler, handler)
+        self.addCleanup(setattr, logging.getLogger("pool"), "propagate", True)
+        logging.getLogger("pool").propagate = False
+        for i in range(5):
+            records.clear()
+            with aiopool.ProcessPool(1) as pool:
+                pool.submit(tasks.log_once_each, 100)
+            self.assertEqual(records, [(f"record {i}", "aiopool-collector") for i in range(100)])
+
+
 class Faults(pool_case.Case):
     @classmethod
     def setUpClass(cls):
@@ -264,6 +340,32 @@ class Faults(pool_case.Case):
                 os._exit(1)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
         self.expect_life()
+
+    def run_copy(self, function):
+        """What a function says in a child made by fork()."""
+        output, input = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.dup2(input, 2)
+                os.write(2, str(function()).encode())
+            finally:
+                os._exit(0)
+        os.close(input)
+        with open(output) as file:
+            text = file.read()
+        os.waitpid(pid, 0)
+        return text
+
+    def test_a_copy_of_the_process_is_told_that_it_can_make_no_pool(self):
+        def make():
+            try:
+                aiopool.ProcessPool(1)
+            except aiopool.PoolError as error:
+                return error
+
+        self.expect_life()
+        self.assertRegex(self.run_copy(make), "^This process is a copy[^\n]*$")
 
     def test_records_come_once_each(self):
         pool = self.make_pool(1)
@@ -358,9 +460,26 @@ if __name__ == "__main__":
 """
 
 
+FORKING = """
+import os, sys
+sys.path.insert(0, {here!r})
+from aiopool import ProcessPool
+import pool_tasks
+if __name__ == "__main__":
+    pid = os.fork()
+    with ProcessPool(1) as pool:
+        pool.submit(pool_tasks.add, 1).add_callback(lambda future: print(future.result, flush=True))
+    if pid == 0:
+        pool = ProcessPool(1)
+        pool.submit(pool_tasks.touch, {path!r}, "at the end")
+    else:
+        os.waitpid(pid, 0)
+"""
+
+
 class Exit(pool_case.Case):
-    def run_program(self, end, path=""):
-        text = PROGRAM.format(here=pool_case.HERE, path=path, end=end)
+    def run_program(self, end, path="", program=PROGRAM):
+        text = program.format(here=pool_case.HERE, path=path, end=end)
         program = self.make_path("program.py")
         with open(program, "w") as file:
             file.write(text)
@@ -376,6 +495,13 @@ class Exit(pool_case.Case):
             self.assertNotIn("leaked", output)
             with open(path) as file:
                 self.assertEqual(file.read(), "01234")
+
+    def test_a_program_forks_before_it_has_a_pool(self):
+        path = self.make_path()
+        output = self.run_program("", path, FORKING).communicate(timeout=LIMIT)[0]
+        self.assertEqual(output, "1\n1\n")
+        with open(path) as file:
+            self.assertEqual(file.read(), "at the end")
 
     def test_workers_go_with_their_parent(self):
         process = self.run_program("print(pool.run(pool_tasks.get_pid), flush=True); time.sleep(60)",

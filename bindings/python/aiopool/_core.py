@@ -382,10 +382,23 @@ def make_copy_error():
                       "This process is a copy, made by fork(), of the one that has pools")
 
 
-def flush_log():
-    """What workers have logged up to now is logged before this returns."""
-    if _collector is not None and not is_collector():
+def when_told(handle, function):
+    """Calls a function when the collector has told of all that ended before a handle, which has ended,
+    and of what was logged before: by the collector, or at once if there is nothing to tell."""
+    if _collector is None or is_collector():
+        function()
+        return
+    handle._listen(lambda handle: function(), None)
+    if not _collector.is_alive():  # at the very end of the program
         _collector.deliver()
+
+
+def wait_until_told(handle):
+    told = threading.Event()
+    when_told(handle, told.set)
+    while not told.wait(1):
+        if not _collector.is_alive():
+            _collector.deliver()
 
 
 def is_collecting():

@@ -8,8 +8,8 @@ loop which runs where the callback was added, or that of the collector, which is
 
 import sys
 import threading
+from contextvars import copy_context
 from enum import IntEnum
-from functools import partial
 
 from aiopool import _core, _loops, _pickling
 from aiopool._core import Handle
@@ -60,7 +60,7 @@ class Future:
 
     _pool_ref = None
     _outcome = None  # (result, exception)
-    _entries = ()  # of (callback, Bridge or None)
+    _entries = ()  # of (callback, Bridge or None, Context or None)
     _cancel_flag = False
     _home = None  # Bridge, whose queue tells of the end
     _on_progress = None
@@ -115,13 +115,22 @@ class Future:
 
     def _get_outcome(self):
         if self._outcome is None:
-            try:
-                outcome = self.load(), None
-            except BaseException as error:
-                outcome = None, error.with_traceback(None)
             # The first counts, if several threads do this.
-            self.__dict__.setdefault("_outcome", outcome)
+            self.__dict__.setdefault("_outcome", self._load_outcome())
         return self._outcome
+
+    def _load_outcome(self):
+        if self._state == _core.STATE_FAILED:
+            return None, self._make_failure()
+        try:
+            return self.load(), None
+        except KeyboardInterrupt:  # by the person who waits
+            raise
+        except BaseException as error:
+            return None, error.with_traceback(None)
+
+    def _make_failure(self):
+        return _core.make_failure(self)
 
     def _get_part(self, index):
         if not self.has_ended or self.is_cancelled:
@@ -177,7 +186,8 @@ class Future:
         """Has `callback(future)` called when the task has ended.
 
         It is called in the event loop that runs in this thread; if there is none, by the package's
-        own thread, or at once if the task has ended already. Its exceptions are logged.
+        own thread, or at once if the task has ended already; in the context (of contextvars) of this
+        call. Its exceptions are logged.
         """
         bridge = _loops.get_running_bridge()
         if self.has_ended:
@@ -186,11 +196,11 @@ class Future:
             else:
                 bridge.loop().call_soon(self._call, callback)
             return
-        self._listen(callback, bridge)
+        self._listen(callback, bridge, copy_context())
 
-    def _listen(self, callback, bridge):
+    def _listen(self, callback, bridge, context=None):
         with _lock:
-            self._entries = (*self._entries, (callback, bridge))
+            self._entries = (*self._entries, (callback, bridge, context))
         if bridge is None:
             _core.collector().add(self)
         elif self._home is not bridge:
@@ -213,15 +223,15 @@ class Future:
     @property
     def callbacks(self):
         """Those that wait to be called."""
-        return tuple([callback for callback, bridge in self._entries if not is_own(callback)])
+        return tuple([entry[0] for entry in self._entries if entry[2] is not None])
 
     def on_ended(self):
         """By the collector."""
         self._run_callbacks(None)
-        for bridge in {bridge for callback, bridge in self._entries if bridge is not None}:
+        for bridge in {entry[1] for entry in self._entries if entry[1] is not None}:
             loop = bridge.loop()
             if not bridge.is_watched and loop is not None:
-                loop.call_soon_threadsafe(self._run_callbacks, bridge)
+                _loops.call_soon(loop, self._run_callbacks, bridge)
 
     def on_told(self, bridge):
         """In a loop."""
@@ -230,24 +240,29 @@ class Future:
         self._run_callbacks(bridge)
 
     def _run_callbacks(self, bridge):
-        if not self._entries:
-            return
-        with _lock:
-            entries = self._entries
-            self._entries = tuple([entry for entry in entries if entry[1] is not bridge])
-        calls = [partial(self._call, callback) for callback, home in entries if home is bridge]
-        if bridge is None:
-            for call in calls:
-                call()
-        else:
-            bridge.call_all(calls)
+        # In a loop KeyboardInterrupt and SystemExit end it; the next one calls the others.
+        errors = Exception if bridge is not None else BaseException
+        while (entry := self._take_entry(bridge)) is not None:
+            callback, home, context = entry
+            self._call(callback, context, errors)
 
-    def _call(self, callback):
+    def _take_entry(self, bridge):
+        if not self._entries:
+            return None
+        with _lock:
+            for i, entry in enumerate(self._entries):
+                if entry[1] is bridge:
+                    self._entries = self._entries[:i] + self._entries[i + 1:]
+                    return entry
+        return None
+
+    def _call(self, callback, context=None, errors=Exception):
         try:
-            callback(self)
-        except BaseException as error:
-            if not _core.is_callbacks_own(error):
-                raise
+            if context is None:
+                callback(self)
+            else:
+                context.run(callback, self)
+        except errors:
             log_failure(callback, self)
 
     def on_news(self):
@@ -322,10 +337,6 @@ class Twin:
 
     def __call__(self, future):
         future._settle(self.twin)
-
-
-def is_own(callback):
-    return isinstance(callback, Twin)
 
 
 class TaskFuture(Future, Handle):

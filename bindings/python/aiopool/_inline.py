@@ -75,6 +75,9 @@ class InlineFuture(Future):
             raise self._error
         return self._result
 
+    def _make_failure(self):
+        return self._error
+
     def cancel_task(self, mode):
         return False
 

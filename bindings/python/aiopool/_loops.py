@@ -8,7 +8,7 @@ thread comes in between. A loop that cannot watch descriptors is told by the col
 import os
 import sys
 import weakref
-from functools import partial
+from collections import deque
 
 from aiopool import _core
 
@@ -26,6 +26,7 @@ class Bridge:
 
     def __init__(self, loop):
         self.queue = _core.Queue()
+        self.news, self.ended = deque(), deque()  # what is to be told yet
         self.loop = weakref.ref(loop)
         try:
             loop.add_reader(self.queue.fileno(), self.deliver)
@@ -41,21 +42,16 @@ class Bridge:
 
     def deliver(self):
         ended, news = self.queue.take()
-        calls = [handle.on_news for handle in news]
-        calls += [partial(handle.on_told, self) for handle in ended]
-        self.call_all(calls)
-
-    def call_all(self, calls):
-        """In the loop. What ends that, as SystemExit in a callback does, ends no other call: those that
-        are left come when the loop runs again."""
-        iterator = iter(calls)
+        self.news.extend(news)
+        self.ended.extend(ended)
         try:
-            for call in iterator:
-                call()
-        except BaseException:
-            rest = list(iterator)
-            if rest:
-                self.loop().call_soon(self.call_all, rest)
+            while self.news:
+                self.news.popleft().on_news()
+            while self.ended:
+                self.ended[0].on_told(self)
+                self.ended.popleft()
+        except BaseException:  # KeyboardInterrupt, which ends the loop; it may run again
+            self.loop().call_soon(self.deliver)
             raise
 
 
@@ -70,6 +66,24 @@ def get_running_bridge():
     """None if no loop runs in this thread."""
     loop = get_running()
     return get_bridge(loop) if loop is not None else None
+
+
+def settle_soon(loop, waiter):
+    """From any thread."""
+    def settle():
+        if not waiter.done():
+            waiter.set_result(None)
+
+    call_soon(loop, settle)
+
+
+def call_soon(loop, function, *args):
+    """From any thread. A loop that was closed is told nothing any more."""
+    try:
+        loop.call_soon_threadsafe(function, *args)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
 
 
 os.register_at_fork(after_in_child=_bridges.clear)

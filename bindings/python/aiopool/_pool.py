@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import weakref
+from contextvars import copy_context
 from functools import partial
 
 from aiopool import _core, _initializer, _inline, _loops, _pickling
@@ -57,7 +58,7 @@ class Calls:
         if home is not None and queue is home.queue:
             future._home = home
         if self._on_progress is not None:
-            future._on_progress = self._on_progress
+            future._on_progress = partial(copy_context().run, self._on_progress)
         return future
 
     def _make_inline(self, target):
@@ -401,14 +402,15 @@ class ProcessPool(Pool):
     def shutdown_sync(self, cancel_pending=True, *, terminate=False):
         handle, is_first = self._begin_shutdown(cancel_pending, terminate)
         handle.wait()
-        _core.flush_log()
+        if not self._is_inline:
+            _core.wait_until_told(handle)
         return is_first
 
     def shutdown_async(self, cancel_pending=True, *, terminate=False):
         import asyncio
 
         handle, is_first = self._begin_shutdown(cancel_pending, terminate)
-        return asyncio.ensure_future(finish_shutdown(handle, is_first))
+        return asyncio.ensure_future(finish_shutdown(handle, is_first, self._is_inline))
 
     def shutdown(self, cancel_pending=True, *, terminate=False):
         """Closes the pool and waits until its tasks have ended; whether it was open.
@@ -475,9 +477,15 @@ def when_ended(handle):
     return waiter
 
 
-async def finish_shutdown(handle, is_first):
+async def finish_shutdown(handle, is_first, is_inline):
+    import asyncio
+
     await when_ended(handle)
-    _core.flush_log()
+    if not is_inline:
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        _core.when_told(handle, partial(_loops.settle_soon, loop, waiter))
+        await waiter
     return is_first
 
 
