@@ -63,8 +63,9 @@ forget (PyObject *module,
 static PyMethodDef methods[] = {
   { "set_hooks", set_hooks, METH_VARARGS, "set_hooks(name, pack, unpack, failure, error)" },
   { "forget", forget, METH_NOARGS, "This process is a copy: whether of one that has pools." },
-  { "leaving", aiopool_py_pool_leaving, METH_NOARGS,
-    "Handles of the ends of pools that are gone for Python and still have tasks." },
+  { "leaving", aiopool_py_pool_leaving, METH_O,
+    "leaving(is_interrupted): handles of the ends of pools that are gone for Python and still have "
+    "tasks, which, if so, end as soon as can be." },
   { NULL, NULL, 0, NULL },
 };
 

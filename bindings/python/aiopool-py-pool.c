@@ -65,10 +65,20 @@ let_go (AiopoolPool *pool)
   drop_drained ();
 }
 
-/* Handles of the ends that are still to come. */
+static void
+end_now (AiopoolPool *pool)
+{
+  AiopoolExecutorClass *klass = AIOPOOL_EXECUTOR_GET_CLASS (pool);
+
+  g_object_unref (klass->begin_shutdown (AIOPOOL_EXECUTOR (pool),
+                                         AIOPOOL_SHUTDOWN_CANCEL_PENDING |
+                                         AIOPOOL_SHUTDOWN_TERMINATE));
+}
+
+/* Handles of the ends that are still to come; @is_interrupted: as soon as can be. */
 PyObject *
 aiopool_py_pool_leaving (PyObject *module,
-                         PyObject *unused)
+                         PyObject *is_interrupted)
 {
   PyObject *list = PyList_New (0);
 
@@ -77,9 +87,12 @@ aiopool_py_pool_leaving (PyObject *module,
   drop_drained ();
   for (GSList *link = leaving; list != NULL && link != NULL; link = link->next)
     {
-      AiopoolFuture *drained = ((Leaving *) link->data)->drained;
-      PyObject *handle = aiopool_py_handle_new (aiopool_py_handle_type, g_object_ref (drained));
+      Leaving *item = link->data;
+      PyObject *handle = aiopool_py_handle_new (aiopool_py_handle_type,
+                                                g_object_ref (item->drained));
 
+      if (is_interrupted == Py_True)
+        end_now (item->pool);
       if (handle == NULL || PyList_Append (list, handle) != 0)
         Py_CLEAR (list);
       Py_XDECREF (handle);

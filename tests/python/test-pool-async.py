@@ -39,6 +39,16 @@ class Async(pool_case.Case):
         self.assertEqual([future.result for future in futures], [0, 1, 2])
         self.assertTrue(pool.is_terminated)
 
+    async def test_async_with_that_is_cancelled_ends_what_runs(self):
+        path = self.make_path()
+        with self.assertRaises(TimeoutError):
+            async with asyncio.timeout(None) as limit, aiopool.ProcessPool(1) as pool:
+                twin = pool.run(tasks.touch_and_spin, path)
+                await asyncio.to_thread(self.wait_for_file, path)
+                limit.reschedule(0)
+                await twin
+        self.assertTrue(pool.is_terminated)
+
     async def test_what_waits_is_awaited(self):
         pool = aiopool.ProcessPool(1)
         self.assertIsNone(await pool.test())

@@ -477,6 +477,33 @@ if __name__ == "__main__":
 """
 
 
+INTERRUPTED = """
+import asyncio, sys
+sys.path.insert(0, {here!r})
+import aiopool, pool_tasks
+
+def wait_in_with():
+    with aiopool.ProcessPool(1) as pool:
+        pool.submit(pool_tasks.add, 1)
+        pool.run(pool_tasks.touch_and_spin, {path!r})
+
+def wait_bare():
+    pool = aiopool.ProcessPool(1)
+    pool.submit(pool_tasks.touch_and_spin, {path!r})
+    pool.run(pool_tasks.touch, {path!r}, "wrong")
+
+async def wait_in_async_with():
+    async with aiopool.ProcessPool(1) as pool:
+        await pool.run(pool_tasks.touch_and_spin, {path!r})
+
+async def wait_in_a_loop():
+    await aiopool.ProcessPool(1).run(pool_tasks.touch_and_spin, {path!r})
+
+if __name__ == "__main__":
+    {end}
+"""
+
+
 class Exit(pool_case.Case):
     def run_program(self, end, path="", program=PROGRAM):
         text = program.format(here=pool_case.HERE, path=path, end=end)
@@ -502,6 +529,20 @@ class Exit(pool_case.Case):
         self.assertEqual(output, "1\n1\n")
         with open(path) as file:
             self.assertEqual(file.read(), "at the end")
+
+    def test_an_interrupt_ends_the_program_and_what_runs(self):
+        for end in ("wait_in_with()", "wait_bare()", "asyncio.run(wait_in_async_with())",
+                    "asyncio.run(wait_in_a_loop())"):
+            path = self.make_path()
+            process = self.run_program(end, path, INTERRUPTED)
+            self.addCleanup(process.kill)
+            self.wait_for_file(path)
+            process.send_signal(signal.SIGINT)
+            output = process.communicate(timeout=LIMIT)[0]
+            self.assertEqual(process.returncode, -signal.SIGINT, output)
+            self.assertTrue(output.endswith("KeyboardInterrupt\n"), output)
+            with open(path) as file:
+                self.assertEqual(file.read(), "")
 
     def test_workers_go_with_their_parent(self):
         process = self.run_program("print(pool.run(pool_tasks.get_pid), flush=True); time.sleep(60)",

@@ -431,10 +431,16 @@ def at_exit(function):
     _exit_functions.append(function)
 
 
+def was_interrupted():
+    """Whether the program ends because nobody has caught KeyboardInterrupt."""
+    kind = getattr(sys, "last_type", None)
+    return kind is not None and issubclass(kind, KeyboardInterrupt) and not hasattr(sys, "ps1")
+
+
 def end():
     for function in _exit_functions:
         call_safely(function)
-    for handle in _parent.leaving():
+    for handle in _parent.leaving(was_interrupted()):
         handle.wait()
     if _collector is not None:
         _collector.stop()

@@ -434,15 +434,16 @@ class ProcessPool(Pool):
         return self
 
     def __exit__(self, kind, error, traceback):
-        """Waits for all tasks; after an exception, those that have not started are cancelled."""
-        self.shutdown_sync(cancel_pending=kind is not None)
+        """Waits for all tasks; after an exception, those that have not started are cancelled, and
+        after KeyboardInterrupt those that run are ended, too."""
+        self.shutdown_sync(cancel_pending=kind is not None, terminate=is_stop(kind))
 
     async def __aenter__(self):
         self.check()
         return self
 
     async def __aexit__(self, kind, error, traceback):
-        await self.shutdown_async(cancel_pending=kind is not None)
+        await self.shutdown_async(cancel_pending=kind is not None, terminate=is_stop(kind))
 
     def __reduce__(self):
         raise TypeError("a pool cannot be pickled")
@@ -450,6 +451,16 @@ class ProcessPool(Pool):
     def __repr__(self):
         state = "closed" if self._is_closed else "broken" if self.is_broken else "open"
         return f"<aiopool.{type(self).__name__} {self.name!r}, {state}>"
+
+
+def is_stop(kind):
+    """Whether an exception of this type says that its program, or its task, is to stop: asyncio makes
+    CancelledError of KeyboardInterrupt."""
+    if kind is None:
+        return False
+    asyncio = sys.modules.get("asyncio")
+    return issubclass(kind, (KeyboardInterrupt, asyncio.CancelledError) if asyncio is not None
+                      else KeyboardInterrupt)
 
 
 def load_call(name, payload):
@@ -505,9 +516,10 @@ QuadProcessPool = make_sized("QuadProcessPool", 4, "four workers")
 
 
 def shut_down_all():
-    """At the end of the program: what was submitted is finished."""
+    """At the end of the program: what was submitted is finished, unless Ctrl-C has ended it."""
+    is_interrupted = _core.was_interrupted()
     for pool in list(_pools):
-        pool.shutdown_sync(cancel_pending=False)
+        pool.shutdown_sync(cancel_pending=is_interrupted, terminate=is_interrupted)
 
 
 _core.at_exit(shut_down_all)
