@@ -183,6 +183,40 @@ def tell(directory):
     return "done"
 
 
+def tell_all():
+    task = aiopool.current_task()
+    task.progress(0.5, "half")
+    task.progress(7)
+    return task.function, task.cancelled, task.time_left, task.fds
+
+
+def write_and_close():
+    fd = aiopool.current_task().fds[0]
+    os.write(fd, b"said")
+    os.close(fd)
+
+
+class Counter:
+    start = 10
+
+    def __init__(self, step):
+        self.step = step
+
+    def __call__(self, number):
+        return number + self.step
+
+    def add(self, number):
+        return number + self.step
+
+    @classmethod
+    def add_to_start(cls, number):
+        return cls.start + number
+
+    @staticmethod
+    def add_one(number):
+        return number + 1
+
+
 def log(level, name="pool.tasks"):
     logging.getLogger(name).log(level, "level %d", level)
 

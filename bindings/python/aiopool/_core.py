@@ -224,6 +224,8 @@ def name_of(function):
 
 def pack_call(name, function, args, kwargs):
     """The pieces of a call. `name`: of the function, if it has one to be found by."""
+    if function is None:
+        raise TypeError("'NoneType' object is not callable")
     if name is None and is_local(function) and not name_of(function):
         call = _calls.by_value(function, args, kwargs)
         if _spawn.describe_main() or not names_main(_pickling.pack((args, kwargs))):

@@ -11,6 +11,8 @@ import os
 import time
 from collections import deque
 from contextvars import ContextVar, copy_context
+from math import isnan
+from operator import index
 
 from aiopool import _core
 from aiopool._future import Future
@@ -47,6 +49,7 @@ class InlineFuture(Future):
     _result = None
     _error = None
     _fds = ()
+    _task = None  # while it runs
     _emitted = None  # a deque, for a stream
 
     @property
@@ -89,6 +92,7 @@ class InlineFuture(Future):
         """Yields the items of a generator."""
         self.submitted_at = self.started_at = time.monotonic()
         self._state = _core.STATE_RUNNING
+        self._task = Task(self)
         try:
             self._result = yield from self.work(function, args, kwargs)
             self._state = _core.STATE_DONE
@@ -99,20 +103,21 @@ class InlineFuture(Future):
         finally:
             if not self.has_ended:
                 self._state = _core.STATE_CANCELLED
+            self._task.close()
             self.finished_at = time.monotonic()
 
     def work(self, function, args, kwargs):
         result = self.start(function, args, kwargs)
         if inspect.iscoroutine(result):
-            result = self.step(run_coroutine, result)
+            result = self.step(run_coroutine, (result,))
         elif inspect.isasyncgen(result):
-            result = self.step(run_coroutine, emit_all(result))
+            result = self.step(run_coroutine, (emit_all(result),))
         yield from self.take_emitted()
         if not inspect.isgenerator(result):
             return result
         try:
             while True:
-                item = self.step(next, result)
+                item = self.step(next, (result,))
                 yield from self.take_emitted()
                 yield item
         except StopIteration as end:
@@ -123,12 +128,12 @@ class InlineFuture(Future):
 
     def start(self, function, args, kwargs):
         try:
-            return self.step(function, *args, **kwargs)
+            return self.step(function, args, kwargs)
         except StopIteration as error:
             raise Stopped from error
 
-    def step(self, function, *args, **kwargs):
-        token = _current.set(Task(self))
+    def step(self, function, args, kwargs={}):
+        token = _current.set(self._task)
         try:
             return function(*args, **kwargs)
         finally:
@@ -148,7 +153,15 @@ class Task:
     def __init__(self, future):
         self._future = future
         self.function = future.function
-        self.fds = future._fds
+        self.fds = tuple([os.dup(fd) for fd in future._fds])  # which are the task's own
+
+    def close(self):
+        for fd in self.fds:
+            try:
+                os.close(fd)
+            except OSError:
+                pass  # the task has done that
+        self._future._task = None
 
     def check(self):
         pass
@@ -156,7 +169,8 @@ class Task:
     def progress(self, fraction, message=None):
         future = self._future
         future.progress = min(max(float(fraction), 0.0), 1.0)
-        future.message = message
+        if message is not None:
+            future.message = message
         if future._on_progress is not None:
             future._call(future._on_progress)
 
@@ -259,8 +273,8 @@ class InlineCore:
             self.try_out(self.initializer, _core.InitializerError, "initializer")
             self.check()
         future = InlineFuture()
-        future.function = getattr(function, "__qualname__", type(function).__qualname__)
-        future._fds = tuple((options or {}).get("fds") or ())
+        future.function = _core.name_of(function) or getattr(function, "__qualname__", "function")
+        future._fds = check_options(options or {})
         return future
 
     def try_out(self, call, error_type, word):
@@ -276,7 +290,7 @@ class InlineCore:
         if self.failure is not None:
             raise self.failure
         if self.is_closed:
-            raise _core.PoolClosedError("the pool was shut down")
+            raise _core.PoolClosedError("The pool was shut down")
 
     def begin_shutdown(self, flags, type=None):
         if not self.is_closed:
@@ -311,6 +325,17 @@ class InlineCore:
 
     def set(self, name, value):
         self.settings[name] = value
+
+
+def check_options(options):
+    """They mean nothing here, but for descriptors, which are returned."""
+    for name, kind in (("timeout", isnan), ("queue_timeout", isnan), ("priority", index),
+                       ("retries", index)):
+        if options.get(name) is not None:
+            kind(options[name])
+    if not isinstance(options.get("tag", ""), (str, type(None))):
+        raise TypeError("a tag is a text")
+    return tuple(options.get("fds") or ())
 
 
 def make_ended(error):

@@ -348,7 +348,7 @@ class ProcessPool(Pool):
     def check(self):
         """Raises PoolClosedError if the pool is closed, BrokenPoolError if it is broken."""
         if self._is_closed:
-            raise _core.PoolClosedError("the pool was shut down")
+            raise _core.PoolClosedError("The pool was shut down")
         self._core.check()
 
     def join_sync(self, timeout=None):
