@@ -5,6 +5,7 @@
 import asyncio
 import concurrent.futures
 import gc
+import selectors
 import sys
 import threading
 import unittest
@@ -42,6 +43,33 @@ def iterate_until(is_over):
         GLib.MainContext.default().iteration(True)
         assert not late, f"nothing happened in {LIMIT} seconds"
     GLib.source_remove(watch)
+
+
+class ContextSelector(selectors.SelectSelector):
+    """Has a loop of asyncio wait in the default main context, as that of gi.events does."""
+
+    def select(self, timeout=None):
+        is_over = []
+        sources = [GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, key.fd, self.get_condition(key),
+                                         lambda *_: is_over.append(True) is None)
+                   for key in self.get_map().values()]
+        if timeout is not None:
+            sources.append(GLib.timeout_add(int(timeout * 1000 + 0.999),
+                                            lambda: is_over.append(True) is None))
+        while not is_over:
+            GLib.MainContext.default().iteration(True)
+        for source in sources:
+            GLib.source_remove(source)
+        return super().select(0)
+
+    @staticmethod
+    def get_condition(key):
+        condition = GLib.IOCondition(0)
+        if key.events & selectors.EVENT_READ:
+            condition |= GLib.IOCondition.IN
+        if key.events & selectors.EVENT_WRITE:
+            condition |= GLib.IOCondition.OUT
+        return condition
 
 
 class Doubler(Aiopool.Executor):
@@ -523,24 +551,40 @@ class AsyncTest(FaceTest):
         with self.assertRaises(RuntimeError):
             self.pool.run_async("echo")
 
-    def test_a_loop_on_glib_works_too(self):
+    async def use_glib_too(self):
+        heard, ticks = [], []
+        tick = GLib.timeout_add(1, lambda: ticks.append(1) is None)
+        future = self.pool.submit("count", GLib.Variant("u", 2))
+        future.connect("emitted", lambda _, value: heard.append(value.unpack()))
+        self.assertEqual(await future, 2)
+        self.assertEqual(heard, [0, 1])
+        told = asyncio.get_running_loop().create_future()
+        self.pool.run_async(Aiopool.Task("echo", 5), None,
+                            lambda pool, result: told.set_result(pool.run_finish(result)))
+        self.assertEqual(await told, (5,))
+        while not ticks:
+            await asyncio.sleep(0.001)
+        GLib.source_remove(tick)
+        self.assertTrue(await self.pool.join_async())
+        self.assertEqual([r async for r in self.pool.map("echo", range(3))], [(0,), (1,), (2,)])
+        return await asyncio.gather(self.pool.run_async("echo", 1), self.pool.submit("echo", 2))
+
+    def run_on_glib(self, loop):
+        return loop.run_until_complete(asyncio.wait_for(self.use_glib_too(), LIMIT))
+
+    def test_the_loop_of_pygobject_works_too(self):
         try:
             from gi.events import GLibEventLoopPolicy
         except ImportError:
             self.skipTest("gi.events came with PyGObject 3.50")
-
-        async def main():
-            heard = []
-            future = self.pool.submit("count", GLib.Variant("u", 2))
-            future.connect("emitted", lambda _, value: heard.append(value.unpack()))
-            self.assertEqual(await future, 2)
-            self.assertEqual(heard, [0, 1])
-            self.assertTrue(await self.pool.join_async())
-            return await asyncio.gather(self.pool.run_async("echo", 1),
-                                        self.pool.submit("echo", 2))
-
         loop = GLibEventLoopPolicy().get_event_loop()
-        self.assertEqual(loop.run_until_complete(asyncio.wait_for(main(), LIMIT)), [(1,), (2,)])
+        self.assertEqual(self.run_on_glib(loop), [(1,), (2,)])
+
+    def test_another_loop_on_glib_works_too(self):
+        loop = asyncio.SelectorEventLoop(ContextSelector())
+        self.addCleanup(loop.close)
+        for _ in range(2):
+            self.assertEqual(self.run_on_glib(loop), [(1,), (2,)])
 
 
 class ExecutorTest(FaceTest):
