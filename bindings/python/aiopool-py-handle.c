@@ -297,6 +297,27 @@ get_function (PyObject *object,
   return Py_BuildValue ("z", task != NULL ? aiopool_task_get_function (task) : NULL);
 }
 
+/* Of the task's and of the result's. */
+static PyObject *
+get_n_bytes (PyObject *object,
+             void     *closure)
+{
+  AiopoolFuture *future = future_of (object);
+  AiopoolTask *task = future != NULL ? aiopool_future_get_task (future) : NULL;
+  GBytes *argument = task != NULL ? aiopool_task_get_payload (task) : NULL;
+  GBytes *result = future != NULL ? aiopool_future_get_payload (future, NULL, NULL) : NULL;
+  gsize n = 0;
+
+  if (future == NULL)
+    return NULL;
+  if (argument != NULL)
+    n += g_bytes_get_size (argument);
+  if (result != NULL)
+    n += g_bytes_get_size (result);
+  g_clear_pointer (&result, g_bytes_unref);
+  return PyLong_FromSize_t (n);
+}
+
 static PyObject *
 handle_cancel_task (PyObject *object,
                     PyObject *number)
@@ -348,6 +369,7 @@ static PyGetSetDef handle_getset[] = {
   { "standard_error", get_standard_error, NULL, "The last lines of a worker that died.", NULL },
   { "worker_pid", get_worker_pid, NULL, "The process that has or had the task; or 0.", NULL },
   { "message", get_message, NULL, "What the task says that it does, or None.", NULL },
+  { "n_bytes", get_n_bytes, NULL, "Of the payloads, of the task and of its result.", NULL },
   { "function", get_function, NULL, "The name of the task's function.", NULL },
   SECONDS (queue_time, "Seconds between submit and start; as far as they have passed."),
   SECONDS (run_time, "Seconds that the task ran; as far as they have passed."),

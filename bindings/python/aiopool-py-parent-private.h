@@ -44,6 +44,9 @@ GBytes        *aiopool_py_join         (PyObject      *pieces);
 PyObject      *aiopool_py_load         (GBytes        *bytes);
 void           aiopool_py_drop_spare   (void);
 
+/* iterator */
+gboolean       aiopool_py_iterator_init (PyObject     *module);
+
 /* queue */
 AiopoolFuture *aiopool_py_queue_submit (PyObject      *queue,
                                         AiopoolPool   *pool,

@@ -142,8 +142,9 @@ PyInit__parent (void)
   PyObject *module = PyModule_Create (&definition);
 
   if (module != NULL && add_numbers (module) && aiopool_py_bytes_init (module) &&
-      aiopool_py_handle_init (module) && aiopool_py_queue_init (module) &&
-      aiopool_py_process_init (module) && aiopool_py_pool_init (module))
+      aiopool_py_handle_init (module) && aiopool_py_iterator_init (module) &&
+      aiopool_py_queue_init (module) && aiopool_py_process_init (module) &&
+      aiopool_py_pool_init (module))
     return module;
   Py_XDECREF (module);
   return NULL;

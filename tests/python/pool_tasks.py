@@ -2,9 +2,11 @@
 """What the tests of the rich pool run in its workers."""
 
 import asyncio
+import functools
 import logging
 import os
 import signal
+import threading
 import time
 
 import aiopool
@@ -140,6 +142,40 @@ class BadToLoad:
 
 def give_bad():
     return BadToLoad()
+
+
+def choose_fate(fate):
+    """What can become of an item; or the item."""
+    if fate == "raise":
+        raise ValueError(fate)
+    if fate == "stop":
+        raise StopIteration
+    if fate == "exit":
+        raise SystemExit(1)
+    return give_lambda if fate == "lambda" else threading.Lock() if fate == "lock" else fate
+
+
+class BadToRead:
+    """A worker cannot unpickle it."""
+
+    def __reduce__(self):
+        return fail, (ValueError("it cannot be read"),)
+
+
+def get_function(*args):
+    """By what name this task was called."""
+    return aiopool.current_task().function
+
+
+async def double_later(number):
+    await asyncio.sleep(0)
+    return 2 * number
+
+
+@functools.lru_cache
+def double_wrapped(number):
+    """Nobody sees from outside that it gives a coroutine."""
+    return double_later(number)
 
 
 def count(number):

@@ -190,38 +190,38 @@ class _Calls:
     ) -> Stream[Any]: ...
     def map(
         self, target: Callable[..., T], *iterables: Iterable[Any] | AsyncIterable[Any],
-        chunk_size: int = 1, buffer_size: int | None = None, keep_order: bool = True,
+        chunk_size: int | None = None, buffer_size: int | None = None, keep_order: bool = True,
         timeout: float | None = None) -> Results[T]: ...
     def map_unordered(
         self, target: Callable[..., T], *iterables: Iterable[Any] | AsyncIterable[Any],
-        chunk_size: int = 1, buffer_size: int | None = None,
+        chunk_size: int | None = None, buffer_size: int | None = None,
         timeout: float | None = None) -> Results[T]: ...
     def imap(
         self, target: Callable[..., T], *iterables: Iterable[Any] | AsyncIterable[Any],
-        chunk_size: int = 1, buffer_size: int | None = None, keep_order: bool = True,
+        chunk_size: int | None = None, buffer_size: int | None = None, keep_order: bool = True,
         timeout: float | None = None) -> Results[T]: ...
     def imap_unordered(
         self, target: Callable[..., T], *iterables: Iterable[Any] | AsyncIterable[Any],
-        chunk_size: int = 1, buffer_size: int | None = None,
+        chunk_size: int | None = None, buffer_size: int | None = None,
         timeout: float | None = None) -> Results[T]: ...
     def map_all(
-        self, target: Callable[..., T], *iterables: Iterable[Any], chunk_size: int = 1,
+        self, target: Callable[..., T], *iterables: Iterable[Any], chunk_size: int | None = None,
         keep_order: bool = True, timeout: float | None = None) -> Results[T]: ...
     def map_all_unordered(
-        self, target: Callable[..., T], *iterables: Iterable[Any], chunk_size: int = 1,
+        self, target: Callable[..., T], *iterables: Iterable[Any], chunk_size: int | None = None,
         timeout: float | None = None) -> Results[T]: ...
     def starmap(
-        self, target: Callable[..., T], iterable: Iterable[Iterable[Any]], chunk_size: int = 1,
+        self, target: Callable[..., T], iterable: Iterable[Iterable[Any]], chunk_size: int | None = None,
         buffer_size: int | None = None, keep_order: bool = True,
         timeout: float | None = None) -> Results[T]: ...
     def starmap_unordered(
-        self, target: Callable[..., T], iterable: Iterable[Iterable[Any]], chunk_size: int = 1,
+        self, target: Callable[..., T], iterable: Iterable[Iterable[Any]], chunk_size: int | None = None,
         buffer_size: int | None = None, timeout: float | None = None) -> Results[T]: ...
     def starmap_all(
-        self, target: Callable[..., T], iterable: Iterable[Iterable[Any]], chunk_size: int = 1,
+        self, target: Callable[..., T], iterable: Iterable[Iterable[Any]], chunk_size: int | None = None,
         keep_order: bool = True, timeout: float | None = None) -> Results[T]: ...
     def starmap_all_unordered(
-        self, target: Callable[..., T], iterable: Iterable[Iterable[Any]], chunk_size: int = 1,
+        self, target: Callable[..., T], iterable: Iterable[Iterable[Any]], chunk_size: int | None = None,
         timeout: float | None = None) -> Results[T]: ...
 
 class Pool(_Calls):

@@ -24,16 +24,16 @@ def by_value(function, args, kwargs):
     """A call, as pack_call() wants it, of a lambda, a closure or a function of an interactive session.
 
     It is pickled once, and each worker makes it once, until it or something that it names changes."""
-    return call_by_value, (get_pickles().get(function), args, kwargs), {}
+    return call_by_value, (get_pickled(function), args, kwargs), {}
 
 
-def get_pickles():
+def get_pickled(function):
     global _pickled
     if _pickled is None:
         from aiopool._by_value import Pickles
 
         _pickled = Pickles(dump_function)
-    return _pickled
+    return _pickled.get(function)
 
 
 def dump_function(function):
@@ -61,6 +61,10 @@ def pack_by_value(function, args, kwargs):
 
 def call_by_value(data, args, kwargs):
     """In the worker."""
+    return carry(load_function(data)(*args, **kwargs))
+
+
+def load_function(data):
     function = _loaded.get(data)
     if function is None:
         from _pickle import loads
@@ -68,7 +72,7 @@ def call_by_value(data, args, kwargs):
         if len(_loaded) >= MAX_KEPT:
             _loaded.clear()
         function = _loaded[data] = loads(data)
-    return carry(function(*args, **kwargs))
+    return function
 
 
 def call_whole(data):
@@ -136,7 +140,7 @@ class Outcomes:
 
 
 def call_each(function, items):
-    """Calls a function with each of a list of items; a list of the results, or Outcomes."""
+    """Calls a function with each of a list of items. Gives a list of the results, or Outcomes."""
     return run_all(map(function, items), len(items))
 
 
@@ -144,6 +148,39 @@ def call_each_star(function, items):
     from itertools import starmap
 
     return run_all(starmap(function, items), len(items))
+
+
+def call_each_by_value(data, items):
+    return run_all(map(load_function(data), items), len(items))
+
+
+def call_each_star_by_value(data, items):
+    from itertools import starmap
+
+    return run_all(starmap(load_function(data), items), len(items))
+
+
+def choose_call(function, is_star):
+    """What of these is to be called, and what with before the items."""
+    from aiopool import _core
+
+    if _core.is_local(function) and _core.name_of(function) is None:
+        return call_each_star_by_value if is_star else call_each_by_value, get_pickled(function)
+    return call_each_star if is_star else call_each, function
+
+
+def split(function, args, kwargs):
+    """A list of calls: of one, or of a chunk."""
+    if function is call_each or function is call_each_by_value:
+        is_star = False
+    elif function is call_each_star or function is call_each_star_by_value:
+        is_star = True
+    else:
+        return [(function, args, kwargs)]
+    target, items = args
+    if type(target) is bytes:
+        target = load_function(target)
+    return [(target, tuple(item) if is_star else (item,), {}) for item in items]
 
 
 def run_all(calls, number):
@@ -158,7 +195,75 @@ def run_all(calls, number):
         except BaseException as exception:
             failures[len(results)] = dump_failure(exception)
             results.append(None)
-    return Outcomes(results, failures) if failures else results
+    return pack_all(results, failures)
+
+
+def pack_all(results, failures):
+    """The same, pickled. If something cannot be, that is the error of its item, too."""
+    from aiopool import _pickling, _worker
+
+    if is_inline():
+        return Outcomes(results, failures) if failures else results
+    try:
+        return _pickling.Packed(_pickling.pack(Outcomes(results, failures) if failures else results))
+    except Exception:
+        pass
+    later = (_worker.generator, _worker.coroutine, _worker.async_generator)
+    if any(type(result) in later for result in results):
+        return finish_all(results, failures)
+    return pack_each(results, failures)
+
+
+def is_inline():
+    if "aiopool._inline" not in sys.modules:
+        return False
+    from aiopool import _inline
+
+    return _inline.current_task() is not None
+
+
+def pack_each(results, failures):
+    from aiopool import _pickling, _worker
+
+    for index, result in enumerate(results):
+        try:
+            results[index] = carry(result)
+            _worker.encode(_pickling.pack, results[index])
+        except BaseException as exception:
+            failures[index] = dump_failure(exception)
+            results[index] = None
+    return _pickling.Packed(_pickling.pack(Outcomes(results, failures)))
+
+
+async def finish_all(results, failures):
+    """Of coroutine and generator functions, one after the other: a chunk is one task."""
+    for index, result in enumerate(results):
+        try:
+            results[index] = await finish(result)
+        except BaseException as exception:
+            failures[index] = dump_failure(exception)
+            results[index] = None
+    return pack_each(results, failures)
+
+
+async def finish(result):
+    """What would come of it as a task of its own."""
+    from aiopool import _worker
+
+    kind = type(result)
+    if kind is _worker.coroutine:
+        return await result
+    if kind is _worker.async_generator:
+        async for item in result:
+            pass
+        return None
+    if kind is _worker.generator:
+        try:
+            while True:
+                next(result)
+        except StopIteration as end:
+            return end.value
+    return result
 
 
 def dump_failure(exception):

@@ -107,8 +107,19 @@ def dump(value, keep):
     return file.getbuffer()
 
 
+class Packed:
+    """A value that is packed already."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, pieces):
+        self.pieces = pieces
+
+
 def pack(value, writable=False):
     """Returns the pieces of the payload of a value."""
+    if type(value) is Packed:
+        return value.pieces
     return pack_replaced(replace(value), writable)
 
 

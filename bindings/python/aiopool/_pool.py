@@ -15,13 +15,12 @@ import weakref
 from contextvars import copy_context
 from functools import partial
 
-from aiopool import _core, _initializer, _inline, _loops, _pickling
+from aiopool import _calls, _chunks, _core, _initializer, _inline, _loops, _pickling
 from aiopool._future import TaskFuture
 from aiopool._results import Results
 from aiopool._stream import Stream
 
 IDLE_TIMEOUT = 60  # seconds
-LEAST_BUFFER = 16  # calls in flight, however few workers there are
 
 _pools = weakref.WeakSet()
 
@@ -102,72 +101,67 @@ class Calls:
             return _inline.InlineStream(self._make_inline(target), target, args, kwargs)
         return Stream(lambda type, queue: self._start(target, args, kwargs, type, queue))
 
-    def _map(self, target, items, is_star, chunk_size, buffer_size, keep_order, timeout):
-        self._pool.check()
-        if chunk_size < 1:
+    def _map(self, target, iterables, is_star, chunk_size, buffer_size, keep_order, timeout,
+             is_eager=False):
+        pool = self._pool
+        pool.check()
+        if chunk_size is not None and chunk_size < 1:
             raise ValueError("chunk_size must be at least 1")
         if buffer_size is not None and buffer_size < 1:
             raise ValueError("buffer_size must be at least 1")
-        return Results(self._start, target, items, is_star, chunk_size=chunk_size,
-                       buffer_size=buffer_size, keep_order=keep_order, timeout=timeout)
+        options = {**(self._options or {}), "on_progress": self._on_progress}
+        chooser = _chunks.make(pool, target, options, iterables, chunk_size, buffer_size, is_eager)
+        items = iterables[0] if len(iterables) == 1 else zip(*iterables)
+        return Results(self._start, target, items, is_star or len(iterables) != 1, chooser=chooser,
+                       n_workers=pool.max_workers, keep_order=keep_order, timeout=timeout)
 
-    def map(self, target, *iterables, chunk_size=1, buffer_size=None, keep_order=True, timeout=None):
+    def map(self, target, *iterables, chunk_size=None, buffer_size=None, keep_order=True, timeout=None):
         """Returns Results of `target(item)` for each item, or for one of each of several iterables.
 
         Items are taken from the iterables when they are needed: when the first result is asked for,
         and then as there is room.
 
-        chunk_size: how many calls make one task
-        buffer_size: how many tasks are under way at once; None for enough to keep the workers busy
+        chunk_size: how many calls make one task; None for one at first, and more if they are short
+        buffer_size: how many tasks are under way at once, or, without `chunk_size`, how many items;
+            None for enough to keep the workers busy
         keep_order: whether results come in the order of the items, or as they are there
         timeout: seconds for everything, counted from the first result that is asked for
         """
-        return self._map(target, *join(iterables), chunk_size, self._get_buffer_size(buffer_size),
-                         keep_order, timeout)
+        return self._map(target, iterables, False, chunk_size, buffer_size, keep_order, timeout)
 
-    def map_unordered(self, target, *iterables, chunk_size=1, buffer_size=None, timeout=None):
+    def map_unordered(self, target, *iterables, chunk_size=None, buffer_size=None, timeout=None):
         """map() with results as they are there."""
         return self.map(target, *iterables, chunk_size=chunk_size, buffer_size=buffer_size,
                         keep_order=False, timeout=timeout)
 
-    def map_all(self, target, *iterables, chunk_size=1, keep_order=True, timeout=None):
+    def map_all(self, target, *iterables, chunk_size=None, keep_order=True, timeout=None):
         """As map(), but all items are taken and submitted at once."""
-        return self._map(target, *join(iterables), chunk_size, None, keep_order, timeout)
+        return self._map(target, iterables, False, chunk_size, None, keep_order, timeout, True)
 
-    def map_all_unordered(self, target, *iterables, chunk_size=1, timeout=None):
+    def map_all_unordered(self, target, *iterables, chunk_size=None, timeout=None):
         """map_all() with results as they are there."""
         return self.map_all(target, *iterables, chunk_size=chunk_size, keep_order=False,
                             timeout=timeout)
 
-    def starmap(self, target, iterable, chunk_size=1, buffer_size=None, keep_order=True, timeout=None):
+    def starmap(self, target, iterable, chunk_size=None, buffer_size=None, keep_order=True,
+                timeout=None):
         """As map(), for an iterable of tuples of arguments."""
-        return self._map(target, iterable, True, chunk_size, self._get_buffer_size(buffer_size),
-                         keep_order, timeout)
+        return self._map(target, (iterable,), True, chunk_size, buffer_size, keep_order, timeout)
 
-    def starmap_unordered(self, target, iterable, chunk_size=1, buffer_size=None, timeout=None):
+    def starmap_unordered(self, target, iterable, chunk_size=None, buffer_size=None, timeout=None):
         """starmap() with results as they are there."""
         return self.starmap(target, iterable, chunk_size, buffer_size, False, timeout)
 
-    def starmap_all(self, target, iterable, chunk_size=1, keep_order=True, timeout=None):
+    def starmap_all(self, target, iterable, chunk_size=None, keep_order=True, timeout=None):
         """As starmap(), but everything is submitted at once."""
-        return self._map(target, iterable, True, chunk_size, None, keep_order, timeout)
+        return self._map(target, (iterable,), True, chunk_size, None, keep_order, timeout, True)
 
-    def starmap_all_unordered(self, target, iterable, chunk_size=1, timeout=None):
+    def starmap_all_unordered(self, target, iterable, chunk_size=None, timeout=None):
         """starmap_all() with results as they are there."""
         return self.starmap_all(target, iterable, chunk_size, False, timeout)
 
     imap = map
     imap_unordered = map_unordered
-
-    def _get_buffer_size(self, buffer_size):
-        return buffer_size or max(LEAST_BUFFER, 4 * self._pool.max_workers)
-
-
-def join(iterables):
-    """The items, and whether they are tuples of arguments."""
-    if len(iterables) == 1:
-        return iterables[0], False
-    return zip(*iterables), True
 
 
 class Options(Calls):
@@ -343,7 +337,8 @@ class ProcessPool(Pool):
     def cancelled_tasks(self):
         """(target, args, kwargs) of each task that the shutdown, or what broke the pool, has kept from
         being run."""
-        return tuple([load_call(*task) for task in self._core.cancelled_tasks()])
+        return tuple([call for task in self._core.cancelled_tasks()
+                      for call in _calls.split(*load_call(*task))])
 
     def check(self):
         """Raises PoolClosedError if the pool is closed, BrokenPoolError if it is broken."""

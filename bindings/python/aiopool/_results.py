@@ -2,13 +2,13 @@
 """The results of many calls: what the map methods of pools return."""
 
 from collections import deque
-from itertools import islice
+from time import monotonic
 
-from aiopool import _calls, _core
+from aiopool import _calls, _chunks, _core
 from aiopool._future import CancelMode, as_error
+from aiopool._parent import Failure, Iterator
 from aiopool._tools import Countdown
 from aiopool._waits import Ends
-
 
 
 class Refused:
@@ -29,29 +29,30 @@ class Refused:
         return False
 
 
-class Results:
+class Results(Iterator):
     """An iterator over results, for `for` and for `async for`; to await it gives a list of all.
 
     A call that has failed raises its exception when its turn comes, and the iterator can go on with
     the next one. When the iterator is closed or dropped, calls that have not started are cancelled.
     """
 
-    def __init__(self, start, target, items, is_star, *, chunk_size, buffer_size, keep_order, timeout):
+    def __init__(self, start, target, items, is_star, *, chooser, n_workers, keep_order, timeout):
         self._start = start  # (target, args) -> a future
         self._target = target
         self._is_star = is_star
         self._is_async = hasattr(items, "__aiter__")
         self._items = items.__aiter__() if self._is_async else iter(items)
-        self._chunk_size = chunk_size
-        self._buffer_size = buffer_size  # None: everything at once
+        self._chooser = chooser  # None: of all items at once
         self._keep_order = keep_order
         self._countdown = Countdown(timeout)
-        self._ready = deque()  # of (result, exception)
         self._order = deque()  # of futures, if the order is kept
         self._ends = Ends()
-        self._sizes = {}  # from id of a future to the size of its chunk
+        self._chunks = {}  # from id of a future to its items
+        self._n_items = 0  # in all those
         self._last_error = None  # of the source, or of the pool
-        if buffer_size is None and not self._is_async:
+        if chooser is None:
+            self._take_all(n_workers)
+        elif not self._is_async and chooser.is_eager:
             self._fill()
 
     # Into the pool
@@ -60,88 +61,121 @@ class Results:
     def _n_running(self):
         return len(self._order) if self._keep_order else len(self._ends)
 
-    @property
-    def _has_room(self):
-        return self._items is not None and (self._buffer_size is None
-                                            or self._n_running < self._buffer_size)
+    def _take_all(self, n_workers):
+        items = []
+        error = None
+        if self._is_async:
+            self._chooser = _chunks.Fixed(1, None)
+            return
+        try:
+            items.extend(self._items)
+        except Exception as exception:
+            error = exception
+        self._items = iter(items)
+        self._chooser = _chunks.choose_eagerly(len(items), n_workers)
+        self._fill()
+        self._last_error = self._last_error or error
+
+    def _get_room(self):
+        if self._items is None:
+            return 0
+        return self._chooser.choose(self._n_running, self._n_items)
 
     def _fill(self):
-        while self._has_room:
+        while (size := self._get_room()) > 0:
             try:
-                chunk = list(islice(self._items, self._chunk_size))
+                chunk = _chunks.take(self._items, size, self._chooser)
             except Exception as error:
                 self._finish(error)
                 return
-            self._put(chunk)
+            self._put_chunk(chunk)
 
     async def _fill_async(self):
-        while self._has_room:
+        while (size := self._get_room()) > 0:
             chunk = []
+            start = monotonic()
             try:
-                while len(chunk) < self._chunk_size:
+                while len(chunk) < size:
                     chunk.append(await self._items.__anext__())
             except StopAsyncIteration:
                 pass
             except Exception as error:
                 self._finish(error)
                 return
-            self._put(chunk)
+            self._chooser.drew(len(chunk), monotonic() - start)
+            self._put_chunk(chunk)
 
     def _finish(self, error=None):
         self._items = None
         self._last_error = error
 
-    def _put(self, chunk):
+    def _put_chunk(self, chunk):
         if not chunk:
             self._finish()
             return
+        for part, future in self._submit_parts(chunk):
+            self._chunks[id(future)] = part
+            self._n_items += len(part)
+            if self._keep_order:
+                self._order.append(future)
+            else:
+                self._ends.add(future)
+
+    def _submit_parts(self, chunk):
+        """Yields (items, future): one of all, or one of each if they cannot be pickled together."""
         try:
-            future = self._submit(chunk)
+            yield chunk, self._submit(chunk)
+            return
         except _core.PoolError as error:
             self._finish(error)
             return
-        except Exception as error:  # what cannot be pickled
-            future = Refused(error)
-        self._sizes[id(future)] = len(chunk)
-        if self._keep_order:
-            self._order.append(future)
-        else:
-            self._ends.add(future)
+        except Exception as error:
+            if len(chunk) == 1:
+                yield chunk, Refused(error)
+                return
+        for item in chunk:
+            yield from self._submit_parts([item])
 
     def _submit(self, chunk):
-        if self._chunk_size == 1:
+        if len(chunk) == 1:
             item = chunk[0]
             return self._start(self._target, tuple(item) if self._is_star else (item,))
-        call = _calls.call_each_star if self._is_star else _calls.call_each
-        return self._start(call, (self._target, chunk))
+        call, target = _calls.choose_call(self._target, self._is_star)
+        return self._start(call, (target, chunk))
 
     # Out of it
 
-    def _unpack(self, future):
-        size = self._sizes.pop(id(future))
+    def _load(self, future):
+        """A list of the results of a chunk, with a Failure in the place of each that has none."""
+        chunk = self._chunks.pop(id(future))
+        self._n_items -= len(chunk)
         try:
             value = future.collect()
         except BaseException as error:
-            self._ready.extend([(None, error)] * size)
-            return
-        if self._chunk_size == 1:
-            self._ready.append((value, None))
-        elif isinstance(value, _calls.Outcomes):
-            for index, result in enumerate(value.results):
-                has_failed = index in value.failures
-                self._ready.append((None, value.load_failure(index)) if has_failed
-                                   else (result, None))
-        else:
-            self._ready.extend([(result, None) for result in value])
+            if len(chunk) > 1 and _chunks.was_not_read(future):
+                self._submit_again(chunk)
+                return []
+            return [Failure(as_error(error))] * len(chunk)
+        self._chooser.learn(future, len(chunk))
+        if len(chunk) == 1:
+            return [value]
+        if type(value) is list:
+            return value
+        results = value.results
+        for index in value.failures:
+            results[index] = Failure(as_error(value.load_failure(index)))
+        return results
 
-    def _give(self):
-        result, exception = self._ready.popleft()
-        if exception is None:
-            return result
-        try:
-            raise as_error(exception)
-        finally:
-            self = exception = None
+    def _submit_again(self, chunk):
+        """One by one, before all others."""
+        singles = [single for item in chunk for single in self._submit_parts([item])]
+        for part, future in reversed(singles):
+            self._chunks[id(future)] = part
+            self._n_items += 1
+            if self._keep_order:
+                self._order.appendleft(future)
+            else:
+                self._ends.add(future)
 
     def _give_up(self):
         self.close()
@@ -151,60 +185,66 @@ class Results:
         error, self._last_error = self._last_error, None
         return error
 
-    def __iter__(self):
-        return self
-
-    def __aiter__(self):
-        return self
-
-    def __next__(self):
+    def _more(self):
+        """What comes next: called when all has been given."""
         if self._is_async:
             raise TypeError("what was given is an asynchronous iterable: use 'async for'")
         left = self._countdown.check()
-        if not self._ready:
-            self._fill()
-            if self._n_running == 0:
-                raise self._end() or StopIteration
-            if left == 0:  # however much is there
-                self._give_up()
-            self._block(left)
-        return self._give()
+        self._fill()
+        if self._n_running == 0:
+            raise self._end() or StopIteration
+        if left == 0:  # however much is there
+            self._give_up()
+        return self._load(self._block(left))
 
     def _block(self, left):
         if self._keep_order:
             if not self._order[0].wait(left):
                 self._give_up()
-            self._unpack(self._order.popleft())
-        else:
-            if not self._ends.block(left):
-                self._give_up()
-            self._unpack(self._ends.ended.popleft())
+            return self._order.popleft()
+        if not self._ends.block(left):
+            self._give_up()
+        return self._ends.ended.popleft()
+
+    def __aiter__(self):
+        return self
 
     async def __anext__(self):
-        left = self._countdown.check()
-        if not self._ready:
-            if self._is_async:
-                await self._fill_async()
-            else:
-                self._fill()
-            if self._n_running == 0:
-                raise self._end() or StopAsyncIteration
-            if left == 0:
-                self._give_up()
-            await self._wait(left)
+        while self._n_ready == 0:
+            self._put(await self._more_async())
         return self._give()
+
+    async def _more_async(self):
+        left = self._countdown.check()
+        if self._is_async:
+            await self._fill_async()
+        else:
+            self._fill()
+        if self._n_running == 0:
+            raise self._end() or StopAsyncIteration
+        if left == 0:
+            self._give_up()
+        return self._load(await self._wait(left))
 
     async def _wait(self, left):
         if self._keep_order and not self._ends:
             self._ends.add(self._order[0])
         if not await self._ends.wait(left):
             self._give_up()
-        self._unpack(self._ends.ended.popleft())
         if self._keep_order:
             self._order.popleft()
+        return self._ends.ended.popleft()
 
     async def _collect(self):
-        return [result async for result in self]
+        results = []
+        try:
+            while True:
+                if self._n_ready == 0:
+                    self._put(await self._more_async())
+                while self._n_ready > 0:
+                    results.append(self._give())
+        except StopAsyncIteration:
+            return results
 
     def __await__(self):
         return self._collect().__await__()
@@ -214,7 +254,7 @@ class Results:
         self._finish()
         futures = [*self._order, *self._ends.waiting.values()]
         self._order.clear()
-        self._ready.clear()
+        self._put([])
         self._ends = Ends()
         for future in futures:
             future.cancel(CancelMode.PENDING)

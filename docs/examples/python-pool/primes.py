@@ -11,7 +11,7 @@ def main():
     with aiopool.ProcessPool(2) as pool:
         future = pool.submit(is_prime, 1_000_003)
         future.add_callback(lambda future: future.duration)
-        n_primes = sum(pool.map(is_prime, range(1000), chunk_size=100))
+        n_primes = sum(pool.map(is_prime, range(1000)))
         print(n_primes, future.collect(timeout=60), pool.run(is_prime, 7))
 
 
