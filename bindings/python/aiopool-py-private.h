@@ -46,9 +46,11 @@ gboolean  aiopool_py_return_pieces    (AiopoolCall   *call,
                                        PyObject      *pieces);
 
 /* pickle */
-PyObject *aiopool_py_load_call        (AiopoolCall *call);
+PyObject *aiopool_py_load_call        (AiopoolCall *call,
+                                       gboolean    *is_plain);
 gboolean  aiopool_py_answer_pickle    (AiopoolCall *call,
-                                       PyObject    *result);
+                                       PyObject    *result,
+                                       gboolean     is_plain);
 
 /* worker */
 PyObject *aiopool_py_serve            (PyObject    *module,

@@ -3,34 +3,51 @@
 
 #include <string.h>
 
-/* Pickled calls and their results, as the parent makes and reads them. Here is what is small and
- * frequent; the rest is aiopool._pickling's, which tells the form of both. */
+/* Calls and their results, as the parent makes and reads them. Here is what is small and frequent;
+ * the rest is aiopool._pickling's, which tells the forms. */
 
-#define PICKLE_START 0x80
+#define PICKLE_START    0x80
+#define MARSHAL_VERSION 2           /* without references */
+#define MARSHAL_STARTS  "NTFilgtus" /* of the types that a plain result has */
 #define MAX_NAMES    1024 /* functions whose names are remembered */
 #define LARGE        (256 * 1024) /* bytes of a payload */
 #define MAX_SPARE    (64 * 1024 * 1024)
-#define MAX_PLAIN    4096 /* bytes or characters that are pickled without further ado */
+#define MAX_PLAIN    4096 /* bytes or characters of what is marshalled */
 
-static PyObject *loads, *dumps, *protocol, *nothing; /* (owned): once needed */
+static PyObject *load_pickle, *load_marshal, *dump_marshal, *version; /* (owned): once needed */
 
+/* TRUE when all of them are there. */
 static gboolean
-import_pickle (void)
+import_modules (void)
 {
-  PyObject *module;
+  PyObject *pickle, *marshal;
 
-  if (nothing != NULL)
+  if (version != NULL)
     return TRUE;
-  module = PyImport_ImportModule ("_pickle");
-  if (module == NULL)
-    return FALSE;
-  loads = PyObject_GetAttrString (module, "loads");
-  dumps = PyObject_GetAttrString (module, "dumps");
-  protocol = PyLong_FromLong (5);
-  Py_DECREF (module);
-  if (loads != NULL && dumps != NULL && protocol != NULL)
-    nothing = PyDict_New ();
-  return nothing != NULL;
+  pickle = PyImport_ImportModule ("_pickle");
+  marshal = PyImport_ImportModule ("marshal");
+  if (pickle != NULL && marshal != NULL)
+    {
+      load_pickle = PyObject_GetAttrString (pickle, "loads");
+      load_marshal = PyObject_GetAttrString (marshal, "loads");
+      dump_marshal = PyObject_GetAttrString (marshal, "dumps");
+    }
+  if (load_pickle != NULL && load_marshal != NULL && dump_marshal != NULL)
+    version = PyLong_FromLong (MARSHAL_VERSION);
+  Py_XDECREF (pickle);
+  Py_XDECREF (marshal);
+  return version != NULL;
+}
+
+/* For what begins with that byte. */
+static PyObject *
+choose_loader (guint8 start)
+{
+  if (start == PICKLE_START)
+    return load_pickle;
+  if (start != '\0' && strchr (MARSHAL_STARTS, start) != NULL)
+    return load_marshal;
+  return aiopool_py_hooks.unpack;
 }
 
 /* The value of a payload. NULL with an exception set. */
@@ -42,9 +59,8 @@ aiopool_py_load (GBytes *bytes)
   PyObject *view = aiopool_py_view (bytes);
   PyObject *value = NULL;
 
-  if (view != NULL && import_pickle ())
-    value = PyObject_CallFunctionObjArgs (size > 0 && data[0] != PICKLE_START
-                                            ? aiopool_py_hooks.unpack : loads, view, NULL);
+  if (view != NULL && import_modules ())
+    value = PyObject_CallFunctionObjArgs (choose_loader (size > 0 ? data[0] : 0), view, NULL);
   Py_XDECREF (view);
   return value;
 }
@@ -210,7 +226,7 @@ is_all_plain (PyObject *arguments,
 {
   Py_ssize_t n = PyTuple_Size (arguments);
 
-  if (keywords != NULL && keywords != Py_None && PyDict_Size (keywords) > 0)
+  if (PyDict_Size (keywords) > 0)
     return FALSE;
   for (Py_ssize_t i = 0; i < n; i++)
     {
@@ -223,16 +239,14 @@ is_all_plain (PyObject *arguments,
 static GBytes *
 pack_plain (PyObject *arguments)
 {
-  PyObject *pair = PyTuple_Pack (2, arguments, nothing);
-  PyObject *stream = NULL;
+  PyObject *stream = import_modules ()
+                       ? PyObject_CallFunctionObjArgs (dump_marshal, arguments, version, NULL)
+                       : NULL;
   GBytes *bytes = NULL;
 
-  if (pair != NULL)
-    stream = PyObject_CallFunctionObjArgs (dumps, pair, protocol, NULL);
   if (stream != NULL)
     bytes = g_bytes_new (PyBytes_AsString (stream), (gsize) PyBytes_Size (stream));
   Py_XDECREF (stream);
-  Py_XDECREF (pair);
   return bytes;
 }
 
@@ -246,12 +260,10 @@ pack (PyObject *name,
   PyObject *pieces;
   GBytes *bytes;
 
-  if (!import_pickle ())
-    return NULL;
   if (name != Py_None && is_all_plain (arguments, keywords))
     return pack_plain (arguments);
-  pieces = PyObject_CallFunctionObjArgs (aiopool_py_hooks.pack, name, function, arguments,
-                                         keywords != NULL ? keywords : nothing, NULL);
+  pieces = PyObject_CallFunctionObjArgs (aiopool_py_hooks.pack, name, function, arguments, keywords,
+                                         NULL);
   bytes = pieces != NULL ? aiopool_py_join (pieces) : NULL;
   Py_XDECREF (pieces);
   return bytes;

@@ -178,17 +178,13 @@ answer_variant (AiopoolCall *call,
   return value != NULL;
 }
 
-/* Answers with a result, now or later. FALSE with an exception set. */
+/* Answers with what a result will give. FALSE with an exception set. */
 static gboolean
-finish (Worker      *self,
-        AiopoolCall *call,
-        PyObject    *result,
-        gboolean     is_pickle)
+finish_later (Worker   *self,
+              PyObject *result)
 {
   PyObject *task, *done;
 
-  if (!is_later (self, Py_TYPE (result)))
-    return is_pickle ? aiopool_py_answer_pickle (call, result) : answer_variant (call, result);
   task = aiopool_py_call_current ();
   if (task == NULL)
     return FALSE;
@@ -211,7 +207,10 @@ run_variant (Worker      *self,
   if (function == NULL)
     return FALSE;
   result = call_function (call, function, arguments);
-  is_good = result != NULL && finish (self, call, result, FALSE);
+  if (result != NULL && is_later (self, Py_TYPE (result)))
+    is_good = finish_later (self, result);
+  else
+    is_good = result != NULL && answer_variant (call, result);
   Py_XDECREF (result);
   return is_good;
 }
@@ -234,7 +233,8 @@ run_pickle (Worker      *self,
             AiopoolCall *call,
             gpointer    *slot)
 {
-  PyObject *value = aiopool_py_load_call (call);
+  gboolean is_plain;
+  PyObject *value = aiopool_py_load_call (call, &is_plain);
   PyObject *function;
   PyObject *result = NULL;
   gboolean is_good;
@@ -251,7 +251,10 @@ run_pickle (Worker      *self,
     result = call_callable (function, PyTuple_GetItem (value, n - 2),
                             PyTuple_GetItem (value, n - 1));
   Py_DECREF (value);
-  is_good = result != NULL && finish (self, call, result, TRUE);
+  if (result != NULL && is_later (self, Py_TYPE (result)))
+    is_good = finish_later (self, result);
+  else
+    is_good = result != NULL && aiopool_py_answer_pickle (call, result, is_plain);
   Py_XDECREF (result);
   return is_good;
 }

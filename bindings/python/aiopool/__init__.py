@@ -8,7 +8,7 @@ What it offers is looked up in its submodules when it is first used (PEP 562).
 _PLACES = {
     "AiopoolError": "_errors",
     "BrokenPoolError": "_errors",
-    "CancelMode": "_future",
+    "CancelMode": "_enums",
     "CancelledError": "_errors",
     "Countdown": "_tools",
     "CurrentTask": "_native",
@@ -30,7 +30,7 @@ _PLACES = {
     "RemoteTraceback": "_errors",
     "Results": "_results",
     "SingleProcessPool": "_pool",
-    "Status": "_future",
+    "Status": "_enums",
     "Stream": "_stream",
     "TaskCancelled": "_native",
     "TaskError": "_errors",

@@ -6,32 +6,11 @@ who wants to be told, by a callback or an `await`, has the future added to a que
 loop which runs where the callback was added, or that of the collector, which is a thread.
 """
 
-import sys
 import threading
 from contextvars import copy_context
-from enum import IntEnum
 
-from aiopool import _core, _loops, _pickling
+from aiopool import _core, _loops
 from aiopool._core import Handle
-from aiopool._errors import CancelledError
-
-
-class Status(IntEnum):
-    """What has become of a task."""
-
-    PENDING = _core.STATE_PENDING
-    RUNNING = _core.STATE_RUNNING
-    COMPLETED = _core.STATE_DONE
-    FAILED = _core.STATE_FAILED
-    CANCELLED = _core.STATE_CANCELLED
-
-
-class CancelMode(IntEnum):
-    """How hard to cancel: only what has not started, by telling the task, or whatever it does."""
-
-    PENDING = _core.CANCEL_PENDING
-    COOPERATIVE = _core.CANCEL_COOPERATIVE
-    FORCE = _core.CANCEL_FORCE
 
 
 _lock = threading.Lock()  # guards the lists of callbacks
@@ -70,10 +49,15 @@ class Future:
     @property
     def state(self):
         """A `Status`. What cannot be unpickled has failed, too."""
+        from aiopool._enums import Status
+
+        return Status(self._get_number())
+
+    def _get_number(self):
         number = self._state
         if number == _core.STATE_DONE and self._get_outcome()[1] is not None:
-            return Status.FAILED
-        return Status(number)
+            return _core.STATE_FAILED
+        return number
 
     status = state
 
@@ -87,11 +71,11 @@ class Future:
 
     @property
     def is_completed(self):
-        return self.state == Status.COMPLETED
+        return self._get_number() == _core.STATE_DONE
 
     @property
     def is_failed(self):
-        return self.state == Status.FAILED
+        return self._get_number() == _core.STATE_FAILED
 
     @property
     def is_cancelled(self):
@@ -158,6 +142,8 @@ class Future:
 
     def _give(self):
         if self.is_cancelled:
+            from aiopool._errors import CancelledError
+
             raise CancelledError("the task was cancelled")
         result, exception = self._get_outcome()
         if exception is None:
@@ -167,9 +153,10 @@ class Future:
         finally:
             self = exception = None  # which the traceback would keep
 
-    def cancel(self, mode=CancelMode.FORCE):
+    def cancel(self, mode=_core.CANCEL_FORCE):
         """Cancels the task; returns whether that could be, or had been done before.
 
+        mode: a `CancelMode`
         FORCE ends the task even if it runs; its worker, if that does not listen, is replaced.
         """
         self._cancel_flag = True
@@ -325,8 +312,9 @@ class Future:
         return self._give()
 
     def __repr__(self):
-        status = Status(self._state).name.lower()
-        return f"<aiopool.Future of {self.function!r}, {status}>"
+        from aiopool._enums import Status
+
+        return f"<aiopool.Future of {self.function!r}, {Status(self._state).name.lower()}>"
 
 
 class Twin:

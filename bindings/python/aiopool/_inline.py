@@ -6,7 +6,6 @@ errors come by the same ways; but arguments are not copied, timeouts and limits 
 and KeyboardInterrupt and SystemExit go to whoever has submitted.
 """
 
-import inspect
 import os
 import time
 from collections import deque
@@ -18,17 +17,11 @@ from aiopool import _core
 from aiopool._future import Future
 from aiopool._stream import finish
 
-VARIABLE = "AIOPOOL_INLINE"
-
 
 def is_wanted(inline=None):
-    if inline is None:
-        from aiopool._pool import Pool
+    from aiopool._pool import is_inline_wanted
 
-        inline = Pool.inline
-    if inline is None:
-        inline = os.environ.get(VARIABLE, "") not in ("", "0")
-    return inline
+    return is_inline_wanted(inline)
 
 
 # --- tasks ----------------------------------------------------------------------------------------
@@ -107,6 +100,8 @@ class InlineFuture(Future):
             self.finished_at = time.monotonic()
 
     def work(self, function, args, kwargs):
+        import inspect
+
         result = self.start(function, args, kwargs)
         if inspect.iscoroutine(result):
             result = self.step(run_coroutine, (result,))

@@ -24,6 +24,12 @@ so they are copied once in any case.
 **A call** is the value `(function, args, kwargs)`, or `(args, kwargs)` if the name of the task is that
 of the function (`module:qualified.name`). `pack_call` makes it.
 
+**A plain call**, of a function that has a name with small arguments of the types None, bool, int, float,
+str and bytes, is the tuple `args` as the module marshal writes it (version 2, which begins with `(`).
+The result of a plain call, if it is small and of one of these types, is marshalled, too: its first
+byte is one of PLAIN_STARTS. So a worker that runs plain calls only never imports pickle and what
+that imports, which take longer, and more memory, than all else that it has.
+
 **A result** is the value itself. **An emitted value**, as of a generator, comes as a GVariant `ay` of a
 payload.
 
@@ -33,8 +39,10 @@ causes and contexts, and puts a RemoteError in the place of each that cannot be 
 
 import sys
 from _pickle import PickleBuffer, Pickler, dumps, loads
+from marshal import loads as load_plain
 
 MAGIC = b"aiopool\x01"
+PLAIN_STARTS = (b"(", b"N", b"T", b"F", b"i", b"l", b"g", b"t", b"u", b"s")
 WRITABLE = 1
 ALIGNMENT = 64
 LARGE = 64 * 1024  # bytes; smaller buffers stay in the pickle
@@ -168,7 +176,7 @@ def unpack(payload):
     """Returns the value of a payload, which is anything with bytes."""
     view = memoryview(payload)
     if view[:8] != MAGIC:
-        return loads(view)
+        return load_plain(view) if bytes(view[:1]) in PLAIN_STARTS else loads(view)
     number = [int.from_bytes(view[at:at + 4], "little") for at in (8, 12)]
     end = HEADER_SIZE + 16 * number[0]
     size = read_size(view, 16)
@@ -178,6 +186,14 @@ def unpack(payload):
     if number[1] & WRITABLE:
         buffers = [bytearray(buffer) for buffer in buffers]
     return loads(view[end:end + size], buffers=buffers)
+
+
+def unpack_call(payload):
+    """Returns (function or None, args, kwargs)."""
+    value = unpack(payload)
+    if memoryview(payload)[:1] == b"(":
+        return None, value, {}
+    return value if len(value) == 3 else (None, *value)
 
 
 def read_size(view, at):

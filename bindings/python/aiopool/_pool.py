@@ -6,6 +6,9 @@ loop of asyncio runs in the thread that calls: then to block would stop it, and 
 the loop that is to be awaited. What should block, or be awaited, wherever it is called, says so by its
 name: `run_sync`, `run_async` and so on. Everything else neither blocks nor has two faces: futures,
 streams and results can be waited for, called back from, or awaited.
+
+What not every program needs, maps, streams and pools without workers, is imported when it is needed:
+of the time to the first result a part is that of the imports here.
 """
 
 import os
@@ -13,16 +16,22 @@ import sys
 import threading
 import weakref
 from contextvars import copy_context
-from functools import partial
 
-from aiopool import _calls, _chunks, _core, _initializer, _inline, _loops, _pickling
+from aiopool import _calls, _core, _initializer, _loops, _pickling
 from aiopool._future import TaskFuture
-from aiopool._results import Results
-from aiopool._stream import Stream
 
 IDLE_TIMEOUT = 60  # seconds
+INLINE_VARIABLE = "AIOPOOL_INLINE"
 
 _pools = weakref.WeakSet()
+
+
+def is_inline_wanted(inline=None):
+    if inline is None:
+        inline = Pool.inline
+    if inline is None:
+        inline = os.environ.get(INLINE_VARIABLE, "") not in ("", "0")
+    return inline
 
 
 def count_processors():
@@ -57,7 +66,7 @@ class Calls:
         if home is not None and queue is home.queue:
             future._home = home
         if self._on_progress is not None:
-            future._on_progress = partial(copy_context().run, self._on_progress)
+            future._on_progress = run_in_context(self._on_progress)
         return future
 
     def _make_inline(self, target):
@@ -98,7 +107,11 @@ class Calls:
     def stream(self, target, /, *args, **kwargs):
         """Returns a Stream of the items of a generator function, or of what a task emits."""
         if self._pool._is_inline:
+            from aiopool import _inline
+
             return _inline.InlineStream(self._make_inline(target), target, args, kwargs)
+        from aiopool._stream import Stream
+
         return Stream(lambda type, queue: self._start(target, args, kwargs, type, queue))
 
     def _map(self, target, iterables, is_star, chunk_size, buffer_size, keep_order, timeout,
@@ -109,6 +122,9 @@ class Calls:
             raise ValueError("chunk_size must be at least 1")
         if buffer_size is not None and buffer_size < 1:
             raise ValueError("buffer_size must be at least 1")
+        from aiopool import _chunks
+        from aiopool._results import Results
+
         options = {**(self._options or {}), "on_progress": self._on_progress}
         chooser = _chunks.make(pool, target, options, iterables, chunk_size, buffer_size, is_eager)
         items = iterables[0] if len(iterables) == 1 else zip(*iterables)
@@ -216,8 +232,8 @@ class ProcessPool(Pool):
         self._mp_context = mp_context
         if max_workers is None or max_workers <= 0:
             max_workers = count_processors()
-        self._is_inline = _inline.is_wanted(inline)
-        self._core = (_inline.InlineCore if self._is_inline else _core.make_pool)(
+        self._is_inline = is_inline_wanted(inline)
+        self._core = self._get_maker()(
             max_workers=max_workers, name=name or type(self).__name__,
             idle_timeout=-1 if idle_timeout is None else idle_timeout,
             initializer=self._make_initializer(), finalizer=None if finalizer is None else self._finalizer,
@@ -225,11 +241,20 @@ class ProcessPool(Pool):
             launcher=launcher, forward_log=True, **settings)
         _pools.add(self)
 
+    def _get_maker(self):
+        if not self._is_inline:
+            return _core.make_pool
+        from aiopool import _inline
+
+        return _inline.InlineCore
+
     def _make_initializer(self):
         function, args, kwargs = self._initializer
         if function is None or self._is_inline:
             return self._initializer if function is not None else None
         if kwargs:
+            from functools import partial
+
             function = partial(function, **kwargs)
         return _initializer.make_initializer(function, args, self._mp_context)
 
@@ -458,15 +483,21 @@ def is_stop(kind):
                       else KeyboardInterrupt)
 
 
+def run_in_context(callback):
+    """What calls it in the context (of contextvars) of now."""
+    run = copy_context().run
+    return lambda *arguments: run(callback, *arguments)
+
+
 def load_call(name, payload):
-    call = _pickling.unpack(payload)
-    if len(call) == 3:
-        return call
+    function, args, kwargs = _pickling.unpack_call(payload)
+    if function is not None:
+        return function, args, kwargs
     module_name, colon, path = name.partition(":")
     target = sys.modules[module_name]
     for attribute in path.split("."):
         target = getattr(target, attribute)
-    return target, *call
+    return target, args, kwargs
 
 
 def when_ended(handle):
@@ -490,7 +521,7 @@ async def finish_shutdown(handle, is_first, is_inline):
     if not is_inline:
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
-        _core.when_told(handle, partial(_loops.settle_soon, loop, waiter))
+        _core.when_told(handle, lambda: _loops.settle_soon(loop, waiter))
         await waiter
     return is_first
 

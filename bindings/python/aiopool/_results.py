@@ -5,7 +5,7 @@ from collections import deque
 from time import monotonic
 
 from aiopool import _calls, _chunks, _core
-from aiopool._future import CancelMode, as_error
+from aiopool._future import as_error
 from aiopool._parent import Failure, Iterator
 from aiopool._tools import Countdown
 from aiopool._waits import Ends
@@ -257,7 +257,7 @@ class Results(Iterator):
         self._put([])
         self._ends = Ends()
         for future in futures:
-            future.cancel(CancelMode.PENDING)
+            future.cancel(_core.CANCEL_PENDING)
 
     async def aclose(self):
         self.close()

@@ -20,8 +20,6 @@ import sys
 
 CODE = "import sys; sys.path.insert(0, sys.argv[1]); from aiopool._worker import main; main()"
 SETUP_VARIABLE = "AIOPOOL_PYTHON_SETUP"
-X_OPTIONS = ("frozen_modules", "int_max_str_digits", "no_debug_ranges", "pycache_prefix",
-             "warn_default_encoding")  # which subprocess leaves out
 MAX_SETUP = 100_000  # bytes; the system's limit for one variable is 128 KiB
 
 
@@ -38,16 +36,23 @@ def get_executable():
     return os.fsdecode(path)
 
 
-def get_options():
-    """Those that this interpreter was started with and that matter to workers."""
-    from subprocess import _args_from_interpreter_flags
+# Options of the interpreter, by what they are in sys.flags.
+FLAGS = {"debug": "d", "optimize": "O", "dont_write_bytecode": "B", "no_site": "S", "verbose": "v",
+         "bytes_warning": "b", "quiet": "q"}
+ISOLATION = {"ignore_environment": "E", "no_user_site": "s", "safe_path": "P"}  # or all: -I
 
-    options = _args_from_interpreter_flags()
-    for name in X_OPTIONS:
-        value = sys._xoptions.get(name)
-        text = name if value is True else f"{name}={value}"
-        if value is not None and text not in options:
-            options += ["-X", text]
+
+def get_options():
+    """Those that this interpreter was started with, as far as they are for a worker, too."""
+    flags = sys.flags
+    options = ["-" + FLAGS[name] * getattr(flags, name) for name in FLAGS if getattr(flags, name) > 0]
+    if flags.isolated:
+        options.append("-I")
+    else:
+        options += ["-" + ISOLATION[name] for name in ISOLATION if getattr(flags, name)]
+    options += ["-W" + text for text in sys.warnoptions]
+    for name, value in sys._xoptions.items():
+        options += ["-X", name if value is True else f"{name}={value}"]
     return options
 
 

@@ -4,7 +4,7 @@
 from collections import deque
 
 from aiopool import _core, _pickling
-from aiopool._future import CancelMode, TaskFuture, as_error
+from aiopool._future import TaskFuture, as_error
 
 
 class StreamFuture(TaskFuture):
@@ -109,7 +109,7 @@ class Stream:
     def close(self):
         """Cancels the task if it has not ended."""
         if not self.future.has_ended:
-            self.future.cancel(CancelMode.FORCE)
+            self.future.cancel(_core.CANCEL_FORCE)
 
     async def aclose(self):
         self.close()

@@ -8,12 +8,12 @@
 
 KIND is futures-fork, futures-spawn, pool-fork, pool-spawn, loky-loky, aiopool-futures or aiopool-pool.
 `view` is a memoryview. One JSON object a figure.
+
+Workers of most kinds run this module, too. What only the parent needs is imported by functions, so
+that the figures are those of the pools.
 """
 
-import collections
-import json
 import os
-import statistics
 import sys
 import time
 
@@ -140,7 +140,15 @@ def make_warm(kind):
 
 
 def emit(kind, name, unit, value):
+    import json
+
     print(json.dumps({'name': f'peer.{kind}.{name}', 'unit': unit, 'value': value}))
+
+
+def median(samples):
+    import statistics
+
+    return statistics.median(samples)
 
 
 def measure_latency(kind, number):
@@ -150,11 +158,13 @@ def measure_latency(kind, number):
         start = time.perf_counter()
         peer.submit(noop)()
         samples.append(time.perf_counter() - start)
-    emit(kind, 'latency', 'us', statistics.median(samples) * 1e6)
+    emit(kind, 'latency', 'us', median(samples) * 1e6)
     peer.close()
 
 
 def count_rate(peer, number, function, *args):
+    import collections
+
     start = time.perf_counter()
     pending = collections.deque(peer.submit(function, *args) for _ in range(number))
     while pending:
@@ -242,7 +252,7 @@ def measure_map(kind, number):
         results = peer.map(negate, items)
         samples.append(time.perf_counter() - start)
         assert len(results) == len(items) and results[-1] == -items[-1]
-    emit(kind, 'map', '1/s', len(items) / statistics.median(samples))
+    emit(kind, 'map', '1/s', len(items) / median(samples))
     peer.close()
 
 
