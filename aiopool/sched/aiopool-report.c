@@ -85,7 +85,7 @@ void
 aiopool_report_add_info (AiopoolReport    *self,
                          AiopoolErrorInfo *info)
 {
-  Entry *entry = &g_array_index (self->entries, Entry, self->entries->len - 1);
+  Entry *entry = get_entry (self, self->n_entries - 1);
 
   g_set_object (&entry->outcome.info, info);
 }
