@@ -28,12 +28,16 @@ def by_value(function, args, kwargs):
 
 
 def get_pickled(function):
+    return get_pickles().get(function)
+
+
+def get_pickles():
     global _pickled
     if _pickled is None:
         from aiopool._by_value import Pickles
 
         _pickled = Pickles(dump_function)
-    return _pickled.get(function)
+    return _pickled
 
 
 def dump_function(function):
