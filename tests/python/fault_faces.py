@@ -8,19 +8,32 @@ GOBJECT   gi.repository.Aiopool with Python workers: arguments and results are v
 """
 
 import os
-import threading
+import signal
+
 import aiopool
+from fault_case import stop, wait_until
 
 WORKER = os.path.join(os.environ.get("AIOPOOL_WORKER_DIR", ""), "aiopool-worker")
 LIMIT = 60  # seconds: for what must happen, however slow the machine
 
 
+def get_text(error):
+    """All that it tells: itself, its notes and its causes."""
+    texts = []
+    while error is not None:
+        texts += [str(error), *getattr(error, "__notes__", ())]
+        error = error.__cause__
+    return "\n".join(texts)
+
+
 class Face:
     """name: in the names of tests
     breaks: whether the death of a worker breaks the pool
+    is_gobject: whether it needs PyGObject
     """
 
     breaks = False
+    is_gobject = False
 
     def warm_up(self):
         """What stays for good comes now: the threads, and what wakes them when they wait. By the
@@ -29,22 +42,20 @@ class Face:
 
         class Handle(_core.Handle):
             def on_ended(self):
-                start_and_wait(pools[1])
-                ended.set()
+                ended.append(not held.wait(0.005))
 
-        def start_and_wait(pool):
-            future = pool.submit(Handle, "none", [b""])
-            assert future.wait(LIMIT)
-            return future
-
-        launcher = [WORKER], {}, {}
-        pools = [_core._parent.Pool({"max_workers": 1, "launcher": launcher}, _core.collector())
-                 for _ in range(2)]
-        ended = threading.Event()
-        _core.collector().add(start_and_wait(pools[0]))
-        assert ended.wait(LIMIT)
-        for pool in pools:
-            assert pool.begin_shutdown(_core.SHUTDOWN_DRAIN).wait(LIMIT)
+        ended = []
+        pool = _core._parent.Pool({"max_workers": 1, "launcher": ([WORKER], {}, {})},
+                                  _core.collector())
+        first = pool.submit(Handle, "none", [b""])
+        assert first.wait(LIMIT)
+        stop(first.worker_pid)
+        held = pool.submit(Handle, "none", [b""])
+        _core.collector().add(first)
+        assert not held.wait(0.005)
+        wait_until(lambda: ended == [True], "the wait of the collector")
+        os.kill(first.worker_pid, signal.SIGCONT)
+        assert pool.begin_shutdown(_core.SHUTDOWN_DRAIN).wait(LIMIT)
 
     def make(self, max_workers=1, **settings):
         """initializer, initargs, max_tasks, start_timeout, restart_budget"""
@@ -68,7 +79,7 @@ class Face:
         error = self.get_error(future)
         assert isinstance(error, kind), f"{error!r} is no {kind}"
         for part in parts:
-            assert part in str(error), f"{part!r} is not in {error}"
+            assert part in get_text(error), f"{part!r} is not in {get_text(error)}"
         return error
 
     def get_pid(self, pool):
@@ -207,6 +218,7 @@ class Rich(Face):
 
 class GObject(Face):
     name = "gobject"
+    is_gobject = True
 
     def make(self, max_workers=1, *, max_tasks=None, initializer=None, initargs=(), **settings):
         self.load()
@@ -231,9 +243,14 @@ class GObject(Face):
         self.load()
         ended = []
         pool = self.Aiopool.Pool(1, launcher=self.Aiopool.Launcher.new_for_argv([WORKER]))
-        future = pool.submit("none")
-        future.add_done_callback(ended.append)
-        future.wait(LIMIT)
+        first = pool.submit("none")
+        first.wait(LIMIT)
+        stop(first.get_worker_pid())
+        held = pool.submit("none")
+        held.add_done_callback(ended.append)
+        assert not held.wait(0.005)
+        os.kill(first.get_worker_pid(), signal.SIGCONT)
+        held.wait(LIMIT)
         while not ended:
             self.GLib.MainContext.default().iteration(True)
         self.end(pool)
@@ -282,4 +299,7 @@ class GObject(Face):
 DROP_IN, RICH, PLAIN, GOBJECT = DropIn(), Rich(), Plain(), GObject()
 PACKAGE = DROP_IN, RICH, PLAIN
 ALL = *PACKAGE, GOBJECT
-ISOLATING = RICH, PLAIN, GOBJECT
+
+# PLAIN has the futures of the one and the pool of the other of these.
+PAIR = DROP_IN, RICH
+THREE = *PAIR, GOBJECT

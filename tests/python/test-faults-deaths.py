@@ -7,7 +7,6 @@ import random
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 
 HERE = str(Path(__file__).resolve().parent)
@@ -17,7 +16,7 @@ import fault_tasks as tasks  # noqa: E402
 from fault_case import (  # noqa: E402
     FACTOR, expect_raise, main, make_path, read, row, stop, wait_until)
 from fault_count import is_alive  # noqa: E402
-from fault_faces import ALL, DROP_IN, ISOLATING, LIMIT, PACKAGE  # noqa: E402
+from fault_faces import ALL, DROP_IN, GOBJECT, PAIR, RICH, THREE  # noqa: E402
 
 
 def expect_death(face, function, *args, parts=()):
@@ -46,7 +45,7 @@ def killed(face):
     assert read(path) == "x"
 
 
-@row("/python/row-01-every-signal", *ISOLATING)
+@row("/python/row-01-every-signal", RICH, GOBJECT)
 def every_signal(face):
     pool = face.make(restart_budget=0)
     for number in (signal.SIGABRT, signal.SIGBUS, signal.SIGTERM, signal.SIGQUIT, signal.SIGXCPU):
@@ -54,12 +53,12 @@ def every_signal(face):
     face.end(pool)
 
 
-@row("/python/row-02-segfault", *ALL)
+@row("/python/row-02-segfault", *THREE)
 def segfault(face):
     expect_death(face, tasks.crash_c, parts=("signal 11", "in crash_c"))
 
 
-@row("/python/row-03-exits", *ALL)
+@row("/python/row-03-exits", *THREE)
 def exits(face):
     for status in (0, 7):
         expect_death(face, tasks.end, status, parts=(f"exit status {status}",))
@@ -78,13 +77,13 @@ def expect_kept(face, kind, function, *args):
     face.end(pool)
 
 
-@row("/python/row-04-system-exit", *ALL)
+@row("/python/row-04-system-exit", *THREE)
 def system_exit(face):
     expect_kept(face, SystemExit, tasks.leave, 3)
     expect_kept(face, SystemExit, tasks.leave_by_exit, "a text")
 
 
-@row("/python/row-05-keyboard-interrupt", *ALL)
+@row("/python/row-05-keyboard-interrupt", *THREE)
 def keyboard_interrupt(face):
     expect_kept(face, KeyboardInterrupt, tasks.interrupt)
 
@@ -122,7 +121,7 @@ def idle_worker_is_killed_with_a_task(face):
         face.end(pool)
 
 
-@row("/python/row-07-dies-while-an-argument-is-written", *ALL)
+@row("/python/row-07-dies-while-an-argument-is-written", *THREE)
 def dies_while_an_argument_is_written(face):
     """Some of them wait in the socket, some as shared memory, and some have not been written."""
     pool = face.make()
@@ -142,24 +141,25 @@ def dies_while_an_argument_is_written(face):
     face.end(pool)
 
 
-@row("/python/row-08-dies-while-a-result-is-written", *ISOLATING)
+@row("/python/row-08-dies-while-a-result-is-written", RICH, GOBJECT)
 def dies_while_a_result_is_written(face):
     """Or before, or after: the moment moves until both are about as frequent."""
     pool = face.make(restart_budget=0)
     delay = 0.005
-    n_dead = 0
-    for number in range(14):
-        size = (30 << 20, 100_000)[number % 2]
-        future = face.submit(pool, tasks.kill_from_a_thread, delay, size)
+    n_good = n_dead = 0
+    while (n_good < 3 or n_dead < 3) and n_good + n_dead < 60:
+        size = (8 << 20, 100_000)[(n_good + n_dead) % 2]
+        future = face.submit(pool, tasks.give_until_killed, delay, size)
         if face.get_error(future) is None:
             assert len(face.get_result(future)) == size
+            n_good += 1
             delay /= 2
         else:
-            face.expect_crash(future, "signal 9")
+            face.expect_crash(future, "signal 14")
             n_dead += 1
             delay *= 2
         del future
-    assert n_dead > 0
+    assert n_good > 0 and n_dead > 0, (n_good, n_dead)
     face.end(pool)
 
 
@@ -172,10 +172,10 @@ def kill_at_random(pool_pids, is_over, rate):
             pass
 
 
-@row("/python/row-09-random-kills", *ALL)
+@row("/python/row-09-random-kills", *THREE)
 def random_kills(face):
     """Each task is answered once, and none runs twice."""
-    n_tasks = 200
+    n_tasks = 200 if face is RICH else 100
     paths = [make_path(str(i)) for i in range(n_tasks)]
     pool = face.make(2, restart_budget=0) if not face.breaks else face.make(2)
     pids, is_over = [], threading.Event()
@@ -213,15 +213,19 @@ def submit_as_long_as_possible(face, pool, paths):
     return futures
 
 
-def expect_bad_start(face, *parts, **settings):
-    """All that waits is told, and so is who comes later."""
+def expect_bad_start(face, *parts, is_final=True, **settings):
+    """All that waits is told, and so is who comes later.
+
+    is_final: whether the first start that fails is the last one, as of an initializer that is at fault
+    """
     pool = face.make(2, **settings)
     futures = submit_as_long_as_possible(face, pool, [make_path(str(i)) for i in range(5)])
     assert futures
     for future in futures:
         face.expect_bad_start(future, *parts)
-    error = expect_raise(Exception, face.submit, pool, pow, 2, 5)
-    assert "after shutdown" not in str(error), error
+    if is_final or face.breaks:
+        error = expect_raise(Exception, face.submit, pool, pow, 2, 5)
+        assert "after shutdown" not in str(error), error
     face.end(pool)
 
 
@@ -230,12 +234,12 @@ def initializer_raises(face):
     expect_bad_start(face, "no start", initializer=tasks.fail, initargs=("no start",))
 
 
-@row("/python/row-11-initializer-ends-the-process", *ALL)
+@row("/python/row-11-initializer-ends-the-process", *THREE)
 def initializer_ends_the_process(face):
     expect_bad_start(face, initializer=tasks.end, initargs=(7,))
 
 
-@row("/python/row-11-initializer-is-killed", *ALL)
+@row("/python/row-11-initializer-is-killed", *THREE)
 def initializer_is_killed(face):
     """By a signal: that may be anybody's, and is tried again as often as the budget says."""
     path = make_path("starts")
@@ -245,20 +249,21 @@ def initializer_is_killed(face):
     assert read(path) == "x" if face.breaks else read(path) in ("xxx", "xxxx"), read(path)
 
 
-@row("/python/row-11-initializer-raises-system-exit", *ALL)
+@row("/python/row-11-initializer-raises-system-exit", *THREE)
 def initializer_raises_system_exit(face):
     expect_bad_start(face, "SystemExit", initializer=tasks.leave, initargs=(3,))
 
 
-@row("/python/row-12-initializer-hangs", *ALL)
+@row("/python/row-12-initializer-hangs", *THREE)
 def initializer_hangs(face):
     path = make_path("pids")
-    expect_bad_start(face, initializer=tasks.hang, initargs=(path,), start_timeout=0.3 * FACTOR)
+    expect_bad_start(face, initializer=tasks.hang, initargs=(path,), start_timeout=0.4 * FACTOR,
+                     restart_budget=2, is_final=False)  # it may be over before the initializer begins
     for pid in read(path).split():
         wait_until(lambda: not is_alive(pid), "the end of the worker")
 
 
-@row("/python/row-12-shutdown-while-an-initializer-hangs", *PACKAGE)
+@row("/python/row-12-shutdown-while-an-initializer-hangs", *PAIR)
 def shutdown_while_an_initializer_hangs(face):
     """Nobody waits for a worker that has no task."""
     path = make_path("pids")

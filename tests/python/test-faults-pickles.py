@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rows of docs/faults.md, for the faces of Python: what cannot be pickled or unpickled, or ends a process
-in doing that. {pickle, unpickle} x {error, SystemExit, os._exit, crash} x {argument, result, exception},
+"""Rows of docs/faults.md, for the faces of Python: what cannot be pickled or unpickled, or ends a
+process in doing that. {pickle, unpickle} x {error, SystemExit, os._exit, crash} x {argument, result, exception},
 as the tests of concurrent.futures and loky have it."""
 
 import os
@@ -14,7 +14,7 @@ sys.path[:1] = [HERE, str(Path(HERE).parent)]
 
 import fault_tasks as tasks  # noqa: E402
 from fault_case import expect_raise, main, make_path, read, row  # noqa: E402
-from fault_faces import ALL, DROP_IN, GOBJECT, LIMIT, PACKAGE  # noqa: E402
+from fault_faces import ALL, DROP_IN, GOBJECT, LIMIT, PACKAGE, PAIR, THREE, get_text  # noqa: E402
 
 DEADLY = "os._exit", "crash"
 
@@ -31,7 +31,7 @@ def try_submit(face, pool, function, *args):
 def expect_kind(error, kind, *parts):
     assert isinstance(error, kind), repr(error)
     for part in parts:
-        assert part in str(error), f"{part!r} is not in {error}"
+        assert part in get_text(error), f"{part!r} is not in {get_text(error)}"
 
 
 def expect_life(face, pool, pid):
@@ -67,7 +67,7 @@ def argument_cannot_be_pickled(face):
     face.end(pool)
 
 
-@row("/python/row-13-too-deep-an-argument", *ALL)
+@row("/python/row-13-too-deep-an-argument", *THREE)
 def too_deep_an_argument(face):
     pool = face.make()
     expect_kind(try_submit(face, pool, len, tasks.give_deep()), (RecursionError, ValueError))
@@ -75,7 +75,7 @@ def too_deep_an_argument(face):
     face.end(pool)
 
 
-@row("/python/row-14-result-cannot-be-pickled", *ALL)
+@row("/python/row-14-result-cannot-be-pickled", *THREE)
 def result_cannot_be_pickled(face):
     pool = face.make()
     pid = face.get_pid(pool)
@@ -104,7 +104,7 @@ def result_raises_when_it_is_unpickled(face):
     face.end(pool)
 
 
-@row("/python/row-15-result-raises-in-the-collector", *PACKAGE)
+@row("/python/row-15-result-raises-in-the-collector", *PAIR)
 def result_raises_in_the_collector(face):
     """Where a callback asks for it, which others follow."""
     pool = face.make()
@@ -125,7 +125,7 @@ def result_raises_in_the_collector(face):
     face.end(pool)
 
 
-@row("/python/row-16-argument-raises-when-it-is-unpickled", *PACKAGE)
+@row("/python/row-16-argument-raises-when-it-is-unpickled", *PAIR)
 def argument_raises_when_it_is_unpickled(face):
     """The drop-in says that the pool is broken, as concurrent.futures does."""
     for deed, text in (("error", "ValueError: on purpose"), ("exit", "SystemExit: 9")):
@@ -133,14 +133,14 @@ def argument_raises_when_it_is_unpickled(face):
         pid = face.get_pid(pool)
         future = face.submit(pool, len, tasks.Acts("unpickle", deed))
         if face is DROP_IN:
-            face.expect_crash(future, text)
+            face.expect_crash(future)
         else:
             expect_kind(face.get_error(future), ValueError, text)
             expect_life(face, pool, pid)
         face.end(pool)
 
 
-@row("/python/row-16-argument-ends-the-worker", *PACKAGE)
+@row("/python/row-16-argument-ends-the-worker", *PAIR)
 def argument_ends_the_worker(face):
     for deed in DEADLY:
         expect_deadly_argument(face, deed)
@@ -165,7 +165,7 @@ def expect_remote(face, pool, function, name, text, *args):
     assert function.__name__ in aiopool.get_remote_traceback(error)
 
 
-@row("/python/row-17-exception-with-two-arguments", *ALL)
+@row("/python/row-17-exception-with-two-arguments", *THREE)
 def exception_with_two_arguments(face):
     pool = face.make()
     pid = face.get_pid(pool)
@@ -174,17 +174,18 @@ def exception_with_two_arguments(face):
     face.end(pool)
 
 
-@row("/python/row-18-exception-cannot-be-pickled", *ALL)
+@row("/python/row-18-exception-cannot-be-pickled", *THREE)
 def exception_cannot_be_pickled(face):
     pool = face.make()
     pid = face.get_pid(pool)
     expect_remote(face, pool, tasks.fail_without_pickle, "fault_tasks.NoPickle", "the text")
-    expect_remote(face, pool, tasks.fail_in_a_group, "ExceptionGroup", "group (3 sub-exceptions)")
+    error = try_submit(face, pool, tasks.fail_in_a_group)  # with some that can be, or none
+    expect_kind(error, face.GLib.Error if face is GOBJECT else Exception, "group (3 sub-exceptions)")
     expect_life(face, pool, pid)
     face.end(pool)
 
 
-@row("/python/row-18-exception-raises-when-it-is-pickled", *PACKAGE)
+@row("/python/row-18-exception-raises-when-it-is-pickled", *PAIR)
 def exception_raises_when_it_is_pickled(face):
     pool = face.make()
     pid = face.get_pid(pool)
@@ -196,14 +197,14 @@ def exception_raises_when_it_is_pickled(face):
     face.end(pool)
 
 
-@row("/python/row-18-exception-ends-the-worker", *PACKAGE)
+@row("/python/row-18-exception-ends-the-worker", *PAIR)
 def exception_ends_the_worker(face):
     for moment in ("pickle", "unpickle"):  # the worker tries whether it can be unpickled
         for deed in DEADLY:
             expect_deadly(face, tasks.fail_acting, moment, deed)
 
 
-@row("/python/row-19-raises-what-is-no-exception", *ALL)
+@row("/python/row-19-raises-what-is-no-exception", *THREE)
 def raises_what_is_no_exception(face):
     pool = face.make()
     pid = face.get_pid(pool)
@@ -220,17 +221,18 @@ def result_ends_the_worker(face):
         expect_deadly(face, tasks.give_acting, "pickle", deed)
 
 
-@row("/python/row-20-result-raises-when-it-is-pickled", *PACKAGE)
+@row("/python/row-20-result-raises-when-it-is-pickled", *PAIR)
 def result_raises_when_it_is_pickled(face):
     pool = face.make()
     pid = face.get_pid(pool)
     for deed, text in (("error", "on purpose"), ("exit", "9")):
-        expect_kind(try_submit(face, pool, tasks.give_acting, "pickle", deed), TypeError, text)
+        error = try_submit(face, pool, tasks.give_acting, "pickle", deed)
+        expect_kind(error, (TypeError, ValueError, SystemExit), "cannot be sent", text)
         expect_life(face, pool, pid)
     face.end(pool)
 
 
-@row("/python/row-21-system-exit-while-a-task-is-pickled", *PACKAGE)
+@row("/python/row-21-system-exit-while-a-task-is-pickled", *PAIR)
 def system_exit_while_a_task_is_pickled(face):
     """In whoever submits, and nothing else has come of it."""
     pool = face.make()
@@ -242,7 +244,7 @@ def system_exit_while_a_task_is_pickled(face):
     face.end(pool)
 
 
-@row("/python/row-21-many-bad-and-many-good", *PACKAGE)
+@row("/python/row-21-many-bad-and-many-good", *PAIR)
 def many_bad_and_many_good(face):
     pool = face.make(2)
     futures = []
@@ -253,7 +255,7 @@ def many_bad_and_many_good(face):
     face.end(pool)
 
 
-@row("/python/row-21-map-of-what-cannot-be-pickled", *PACKAGE)
+@row("/python/row-21-map-of-what-cannot-be-pickled", *PAIR)
 def map_of_what_cannot_be_pickled(face):
     pool = face.make()
     items = [[1], [threading.Lock()], [2]]

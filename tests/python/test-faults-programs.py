@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rows of docs/faults.md, for the faces of Python: what programs do around their pools, large results, and
-in which threads their objects go."""
+"""Rows of docs/faults.md, for the faces of Python: what programs do around their pools, large results,
+and in which threads their objects go."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ import fault_case  # noqa: E402
 import fault_tasks as tasks  # noqa: E402
 from fault_case import (  # noqa: E402
     FACTOR, expect_raise, main, make_path, read, row, wait_for_file, wait_until)
-from fault_faces import ALL, DROP_IN, GOBJECT, LIMIT, PACKAGE, PLAIN, RICH  # noqa: E402
+from fault_faces import DROP_IN, GOBJECT, LIMIT, PACKAGE, PAIR, PLAIN, RICH, THREE  # noqa: E402
 
 LARGE = 200 << 20
 WORDS = {DROP_IN: "DROP_IN", RICH: "RICH", PLAIN: "PLAIN", GOBJECT: "GOBJECT"}
@@ -36,7 +36,7 @@ def reset_peak():
     Path("/proc/self/clear_refs").write_text("5")
 
 
-@row("/python/row-22-large-result", *ALL)
+@row("/python/row-22-large-result", RICH, GOBJECT)
 def large_result(face):
     """Twice its size at most: as it came, and as bytes have to be."""
     pool = face.make()
@@ -94,7 +94,7 @@ def too_large_result(face):
 # --- locks at a fork ------------------------------------------------------------------------------
 
 
-@row("/python/row-50-locks-are-held-at-a-start", *ALL)
+@row("/python/row-50-locks-are-held-at-a-start", *THREE)
 def locks_are_held_at_a_start(face):
     """By another thread, of all that a program may have; a worker is no copy and has none of them."""
     import logging
@@ -123,14 +123,14 @@ def locks_are_held_at_a_start(face):
 # --- pools in workers -----------------------------------------------------------------------------
 
 
-@row("/python/row-72-pool-in-a-worker", *ALL)
+@row("/python/row-72-pool-in-a-worker", *THREE)
 def pool_in_a_worker(face):
     pool = face.make()
     assert face.run(pool, tasks.nest, WORDS[face], 2) not in (os.getpid(), face.get_pid(pool))
     face.end(pool)
 
 
-@row("/python/row-72-worker-with-a-pool-is-killed", *ALL)
+@row("/python/row-72-worker-with-a-pool-is-killed", *THREE)
 def worker_with_a_pool_is_killed(face):
     """Its own workers go, too."""
     path = make_path("pid")
@@ -146,18 +146,15 @@ def worker_with_a_pool_is_killed(face):
 # --- locks and queues of multiprocessing ----------------------------------------------------------
 
 
-def run_after_import(program):
-    """The tracker of multiprocessing is a process that stays: its pipe and it are not of the pool."""
-    def prepare(face):
-        import multiprocessing
+def make_shared(face):
+    """The tracker of multiprocessing is a process that stays, and so is some memory."""
+    import multiprocessing
 
-        lock = multiprocessing.get_context("spawn").Lock()
-        program(face)
-        del lock
-
-    return prepare
+    context = multiprocessing.get_context("spawn")
+    return context.Lock(), context.SimpleQueue(), context.Value("i", 0)
 
 
+@row("/python/row-73-locks-and-queues", *PACKAGE, prepare=make_shared)
 def use_locks_and_queues(face):
     import multiprocessing
 
@@ -175,10 +172,6 @@ def use_locks_and_queues(face):
         values[1].close()
 
 
-row("/python/row-73-locks-and-queues", *PACKAGE, prepare=run_after_import(use_locks_and_queues))(
-    use_locks_and_queues)
-
-
 @row("/python/row-73-locks-of-a-fork-context", *PACKAGE)
 def locks_of_a_fork_context(face):
     """Refused where the pool is made."""
@@ -189,6 +182,7 @@ def locks_of_a_fork_context(face):
     assert "spawn" in str(error), error
 
 
+@row("/python/row-73-worker-dies-with-a-lock", *PAIR, prepare=make_shared)
 def die_with_a_lock(face):
     """The lock stays held, which is the program's; the pool goes on."""
     import multiprocessing
@@ -200,9 +194,6 @@ def die_with_a_lock(face):
     assert not lock.acquire(block=False)
     face.expect_after_death(pool)
     face.end(pool)
-
-
-row("/python/row-73-worker-dies-with-a-lock", *PACKAGE, prepare=die_with_a_lock)(die_with_a_lock)
 
 
 # --- programs without a guard ---------------------------------------------------------------------
@@ -221,7 +212,7 @@ face.end(pool)
 """
 
 
-@row("/python/row-74-no-main-guard", *ALL)
+@row("/python/row-74-no-main-guard", *THREE)
 def no_main_guard(face):
     """A clear error, and no worker but those of the program."""
     path, program = make_path("starts"), make_path("program.py")
@@ -233,6 +224,14 @@ def no_main_guard(face):
 
 
 # --- where objects go -----------------------------------------------------------------------------
+
+
+def expect_known_here(*wanted):
+    """When the thread that tells of ends has let go of what it told of."""
+    gc.collect()
+    wait_until(lambda: {what for what, name, is_known in tasks.gone} >= set(wanted),
+               f"that all of {wanted} goes")
+    expect_known(tasks.take_gone(), wanted)
 
 
 def expect_known(gone, wanted):
@@ -275,9 +274,8 @@ def where_objects_go(face):
         elif way == "terminate" and face is RICH:
             pool.shutdown(terminate=True)
         del pool, futures
-        gc.collect()
-        expect_known(tasks.take_gone(), ("argument", "result", "exception", "closure", "callback",
-                                         "keyword", "cancelled", "buffer", "initializer"))
+        expect_known_here("argument", "result", "exception", "closure", "callback", "keyword",
+                          "cancelled", "buffer", "initializer")
 
 
 @row("/python/row-64-where-items-of-a-stream-go", RICH)
@@ -300,8 +298,7 @@ def where_items_of_a_stream_go(face):
     next(results)
     del results, on_progress
     face.end(pool)
-    gc.collect()
-    expect_known(tasks.take_gone(), ("item", "result", "function", "progress"))
+    expect_known_here("item", "result", "function", "progress")
 
 
 @row("/python/row-64-where-objects-go-in-a-loop", RICH)
@@ -319,9 +316,7 @@ def where_objects_go_in_a_loop(face):
         return len(results)
 
     assert asyncio.run(work()) == 20
-    gc.collect()
-    gone = tasks.take_gone()
-    expect_known(gone, ("argument", "result", "callback"))
+    expect_known_here("argument", "result", "callback")
     face.end(pool)
 
 
@@ -357,8 +352,7 @@ def where_objects_of_a_gobject_go(face):
         future.add_done_callback(lambda future, kept=tasks.Tells("closure"): None)
     del pool, futures, unheard, future
     iterate_until(face, lambda: sum(entry[0] == "closure" for entry in tasks.gone) >= 23)
-    gc.collect()
-    expect_known(tasks.take_gone(), ("buffer", "array", "closure", "callback"))
+    expect_known_here("buffer", "array", "closure", "callback")
 
 
 if __name__ == "__main__":
