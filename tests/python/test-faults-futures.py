@@ -154,6 +154,21 @@ def cancel_races_with_waits(face):
     face.end(pool)
 
 
+@row("/python/row-59-finish-races-with-waits", DROP_IN, PLAIN)
+def finish_races_with_waits(face):
+    """Who has the condition of a future sees one state, however often wait() looks at it."""
+    pool = face.make()
+    running, release = hold(face, pool)
+    with running._condition:
+        assert running._state == "RUNNING"
+        release()
+        assert running.wait(LIMIT)
+        assert running._state == "RUNNING"
+    wait_until(lambda: running._state == "FINISHED", "the word of the end")
+    assert face.get_error(running) is None
+    face.end(pool)
+
+
 # --- callbacks ------------------------------------------------------------------------------------
 
 

@@ -9,10 +9,11 @@ added to the collector, whose thread tells of its end. What the functions of con
 at, under the condition of the future, is made when they do:
 
     _waiters    follows the future, unless it was seen to have ended
-    _state      of a future that is followed is final only once its end has been told; of another
-                one, that it has ended is remembered, so that it will not be told of later
+    _state      follows the future, unless it has ended, which is remembered then, so that it will
+                not be told of later; of one that is followed it is final only once that is told
 
-So whoever has seen it unfinished, and then waits, is told; who has seen it finished is not.
+So whoever has seen it unfinished is told, and sees nothing else under the condition; who has seen it
+finished is not.
 """
 
 import threading
@@ -63,7 +64,9 @@ class Future(Handle, Base):
     @property
     def _state(self):
         if self._final is None:
-            if self._is_followed or not self.has_ended:
+            if not self.has_ended:
+                self._follow()
+            if self._is_followed:
                 return PENDING if self.state == _core.STATE_PENDING else RUNNING
             self._finish()
         return self._final
