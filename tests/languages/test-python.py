@@ -49,15 +49,13 @@ class ContextSelector(selectors.SelectSelector):
     """Has a loop of asyncio wait in the default main context, as that of gi.events does."""
 
     def select(self, timeout=None):
-        is_over = []
         sources = [GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, key.fd, self.get_condition(key),
-                                         lambda *_: is_over.append(True) is None)
+                                         lambda *_: GLib.SOURCE_CONTINUE)
                    for key in self.get_map().values()]
         if timeout is not None:
             sources.append(GLib.timeout_add(int(timeout * 1000 + 0.999),
-                                            lambda: is_over.append(True) is None))
-        while not is_over:
-            GLib.MainContext.default().iteration(True)
+                                            lambda: GLib.SOURCE_CONTINUE))
+        GLib.MainContext.default().iteration(True)  # which may call what has the loop go on
         for source in sources:
             GLib.source_remove(source)
         return super().select(0)
