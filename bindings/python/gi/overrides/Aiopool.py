@@ -22,7 +22,6 @@ from ._aiopool_unpack import unpack
 Aiopool = get_introspection_module("Aiopool")
 
 from . import _aiopool_await as waiting  # noqa: E402
-from . import _aiopool_block as blocking  # noqa: E402
 from ._aiopool_batch import Batch, Source, map_items  # noqa: E402
 from ._aiopool_sets import FutureSet, link  # noqa: E402
 
@@ -91,7 +90,7 @@ chain = Aiopool.Future.chain
 class Future(Aiopool.Future):
     def result(self, timeout=None):
         """Waits for the result, at most timeout seconds, and returns it as a Python value."""
-        if not blocking.wait(self, timeout):
+        if not self.is_done() and not self.wait(-1 if timeout is None else timeout):
             raise TimedOutError("The task has not ended in time", IO_ERROR,
                                 int(Gio.IOErrorEnum.TIMED_OUT))
         return read(self)
@@ -101,7 +100,7 @@ class Future(Aiopool.Future):
         if cancellable is None:
             return self.result(timeout)
         try:
-            return unpack(blocking.block(collect, self, timeout=timeout, cancellable=cancellable))
+            return unpack(collect(self, -1 if timeout is None else timeout, cancellable))
         except GLib.Error as error:
             if self.is_done():
                 return read(self)
@@ -261,7 +260,7 @@ def run_task(executor, task, cancellable):
 def collect_value(future):
     """As a foreign executor may need this thread's context, collect() may say WOULD_BLOCK."""
     try:
-        return unpack(blocking.block(collect, future))
+        return unpack(collect(future, -1, None))
     except GLib.Error as error:
         if future.is_done():
             return read(future)
@@ -305,13 +304,6 @@ def start_task(executor, task, cancellable, cancels):
 
 def raise_error(error):
     raise error
-
-
-def call_of_pool(executor, function, *arguments):
-    """One that blocks. An executor of Python's own needs the thread for itself."""
-    if isinstance(executor, Aiopool.Pool):
-        return blocking.call_aside(function, *arguments)
-    return function(*arguments)
 
 
 def is_bare(arguments):
@@ -375,10 +367,7 @@ class Executor(Aiopool.Executor):
         return Options(self, options)
 
     def shutdown(self, flags=Aiopool.ShutdownFlags.DRAIN, cancellable=None):
-        return call_of_pool(self, super().shutdown, flags, cancellable)
-
-    def join(self, cancellable=None):
-        return call_of_pool(self, super().join, cancellable)
+        return super().shutdown(flags, cancellable)
 
     def shutdown_async(self, flags=Aiopool.ShutdownFlags.DRAIN, cancellable=None, callback=None,
                        *user_data):

@@ -22,7 +22,6 @@ from ._aiopool_unpack import unpack
 Aiopool = get_introspection_module("Aiopool")
 
 from . import _aiopool_await as waiting  # noqa: E402
-from ._aiopool_block import block  # noqa: E402
 from ._aiopool_sets import as_seconds  # noqa: E402
 
 new_batch = Aiopool.Batch.new
@@ -278,9 +277,9 @@ class Batch(Aiopool.Batch):
             raise self._iteration.exception
         raise translate(error) from None
 
-    def _call(self, function, *arguments, **keywords):
+    def _call(self, function, *arguments):
         try:
-            return function(*arguments, **keywords)
+            return function(*arguments)
         except GLib.Error as error:
             self._raise(error)
 
@@ -317,7 +316,7 @@ class Batch(Aiopool.Batch):
         """Waits for the next item and takes its future, which has ended. None at the end."""
         if self._kept:
             return self._kept.popleft()
-        return self._call(block, super().next, timeout=timeout, cancellable=cancellable)
+        return self._call(super().next, as_seconds(timeout), cancellable)
 
     def next_async(self, cancellable=None, callback=None, *user_data):
         if callback is not None:
@@ -332,8 +331,8 @@ class Batch(Aiopool.Batch):
 
     def next_batch(self, min_items=1, max_items=0, timeout=None, cancellable=None):
         """Waits for some items and takes their futures, a sequence. None at the end."""
-        return self._call(block, super().next_batch, min_items, max_items, timeout=timeout,
-                          cancellable=cancellable)
+        return self._call(super().next_batch, min_items, max_items, as_seconds(timeout),
+                          cancellable)
 
     def next_batch_async(self, min_items=1, max_items=0, timeout=None, cancellable=None,
                          callback=None, *user_data):
@@ -351,7 +350,7 @@ class Batch(Aiopool.Batch):
     @translated
     def wait(self, timeout=None, cancellable=None):
         """Waits until the batch is over."""
-        return block(super().wait, timeout=timeout, cancellable=cancellable)
+        return super().wait(as_seconds(timeout), cancellable)
 
     def wait_async(self, cancellable=None, callback=None, *user_data):
         if callback is not None:
@@ -375,8 +374,7 @@ class Batch(Aiopool.Batch):
     def collect_all(self, timeout=None, cancellable=None):
         """Waits for all results, and returns a list of them in the order of the items. Raises the
         first error."""
-        collect_all = super().collect_all
-        return self._read_all(lambda: block(collect_all, timeout=timeout, cancellable=cancellable))
+        return self._read_all(super().collect_all, as_seconds(timeout), cancellable)
 
     def collect_all_async(self, cancellable=None, callback=None, *user_data):
         if callback is not None:

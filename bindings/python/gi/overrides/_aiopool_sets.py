@@ -16,7 +16,6 @@ from ._aiopool_unpack import unpack
 Aiopool = get_introspection_module("Aiopool")
 
 from . import _aiopool_await as waiting  # noqa: E402
-from ._aiopool_block import block  # noqa: E402
 
 ALL = Aiopool.WaitMode.ALL
 
@@ -155,7 +154,7 @@ class FutureSet(Aiopool.FutureSet):
     @translated
     def next(self, timeout=None, cancellable=None):
         """Waits for the next future that has ended, and takes it out. None if the set is empty."""
-        return block(super().next, timeout=timeout, cancellable=cancellable)
+        return super().next(as_seconds(timeout), cancellable)
 
     def next_async(self, timeout=None, cancellable=None, callback=None, *user_data):
         if callback is not None:
@@ -171,7 +170,7 @@ class FutureSet(Aiopool.FutureSet):
     @translated
     def next_batch(self, max=0, timeout=None, cancellable=None):
         """Waits for the next futures that have ended, and takes them out."""
-        return block(super().next_batch, max, timeout=timeout, cancellable=cancellable)
+        return super().next_batch(max, as_seconds(timeout), cancellable)
 
     def next_batch_async(self, max=0, timeout=None, cancellable=None, callback=None, *user_data):
         if callback is not None:
@@ -189,7 +188,7 @@ class FutureSet(Aiopool.FutureSet):
     @translated
     def wait(self, mode=ALL, timeout=None, cancellable=None):
         """Waits, and leaves all in the set."""
-        return block(super().wait, mode, timeout=timeout, cancellable=cancellable)
+        return super().wait(mode, as_seconds(timeout), cancellable)
 
     def wait_async(self, mode=ALL, timeout=None, cancellable=None, callback=None, *user_data):
         if callback is not None:
@@ -205,8 +204,7 @@ class FutureSet(Aiopool.FutureSet):
     def collect_all(self, timeout=None, cancellable=None):
         """Waits for all results, and returns a list of them in the order of the set. Raises the
         first error."""
-        collect_all = super().collect_all
-        return self._read(lambda: block(collect_all, timeout=timeout, cancellable=cancellable))
+        return self._read(super().collect_all, as_seconds(timeout), cancellable)
 
     def collect_all_async(self, timeout=None, cancellable=None, callback=None, *user_data):
         if callback is not None:
