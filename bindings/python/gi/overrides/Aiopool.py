@@ -8,7 +8,7 @@ that are called get_ or set_ are untouched, and a call with a callback is the on
 
 import functools
 import traceback
-from asyncio import _get_running_loop, get_running_loop
+from asyncio import CancelledError, _get_running_loop, get_running_loop
 
 from gi.module import get_introspection_module
 from gi.overrides import override
@@ -22,8 +22,9 @@ from ._aiopool_unpack import unpack
 Aiopool = get_introspection_module("Aiopool")
 
 from . import _aiopool_await as waiting  # noqa: E402
+from . import _aiopool_block as blocking  # noqa: E402
 from ._aiopool_batch import Batch, Source, map_items  # noqa: E402
-from ._aiopool_sets import FutureSet, link  # noqa: E402
+from ._aiopool_sets import FutureSet, as_seconds, link  # noqa: E402
 
 __all__ = ["pack", "unpack", "Batch", "FutureSet", "Source"]
 
@@ -88,9 +89,13 @@ chain = Aiopool.Future.chain
 
 @override
 class Future(Aiopool.Future):
+    def wait(self, timeout=None):
+        """Waits until the task has ended, at most timeout seconds; whether it has."""
+        return blocking.in_slices(super().wait, as_seconds(timeout))
+
     def result(self, timeout=None):
         """Waits for the result, at most timeout seconds, and returns it as a Python value."""
-        if not self.is_done() and not self.wait(-1 if timeout is None else timeout):
+        if not self.is_done() and not self.wait(timeout):
             raise TimedOutError("The task has not ended in time", IO_ERROR,
                                 int(Gio.IOErrorEnum.TIMED_OUT))
         return read(self)
@@ -100,7 +105,8 @@ class Future(Aiopool.Future):
         if cancellable is None:
             return self.result(timeout)
         try:
-            return unpack(collect(self, -1 if timeout is None else timeout, cancellable))
+            return unpack(blocking.in_slices(
+                lambda seconds: collect(self, seconds, cancellable), as_seconds(timeout)))
         except GLib.Error as error:
             if self.is_done():
                 return read(self)
@@ -252,7 +258,8 @@ def run_task(executor, task, cancellable):
     else:
         return collect_value(future)
     try:  # waits for room
-        return unpack(run(executor, task, cancellable))
+        return unpack(blocking.call(run, Aiopool.Executor.run_async, Aiopool.Executor.run_finish,
+                                    executor, task, cancellable=cancellable))
     except GLib.Error as error:
         raise translate(error) from None
 
@@ -260,7 +267,7 @@ def run_task(executor, task, cancellable):
 def collect_value(future):
     """As a foreign executor may need this thread's context, collect() may say WOULD_BLOCK."""
     try:
-        return unpack(collect(future, -1, None))
+        return unpack(blocking.in_slices(lambda seconds: collect(future, seconds, None), -1))
     except GLib.Error as error:
         if future.is_done():
             return read(future)
@@ -304,6 +311,12 @@ def start_task(executor, task, cancellable, cancels):
 
 def raise_error(error):
     raise error
+
+
+def choose_flags(kind):
+    if kind is not None and issubclass(kind, (KeyboardInterrupt, CancelledError)):
+        return Aiopool.ShutdownFlags.CANCEL_PENDING | Aiopool.ShutdownFlags.TERMINATE
+    return Aiopool.ShutdownFlags.DRAIN
 
 
 def is_bare(arguments):
@@ -367,7 +380,8 @@ class Executor(Aiopool.Executor):
         return Options(self, options)
 
     def shutdown(self, flags=Aiopool.ShutdownFlags.DRAIN, cancellable=None):
-        return super().shutdown(flags, cancellable)
+        return blocking.call(Aiopool.Executor.shutdown, Aiopool.Executor.shutdown_async,
+                             Aiopool.Executor.shutdown_finish, self, flags, cancellable=cancellable)
 
     def shutdown_async(self, flags=Aiopool.ShutdownFlags.DRAIN, cancellable=None, callback=None,
                        *user_data):
@@ -375,6 +389,14 @@ class Executor(Aiopool.Executor):
             return super().shutdown_async(flags, cancellable, callback, *user_data)
         return waiting.await_call(super().shutdown_async, Aiopool.Executor.shutdown_finish, flags,
                                   cancellable=cancellable)
+
+    def join(self, cancellable=None):
+        return blocking.call(Aiopool.Executor.join, Aiopool.Executor.join_async,
+                             Aiopool.Executor.join_finish, self, cancellable=cancellable)
+
+    def test(self, cancellable=None):
+        return blocking.call(Aiopool.Executor.test, Aiopool.Executor.test_async,
+                             Aiopool.Executor.test_finish, self, cancellable=cancellable)
 
     def join_async(self, cancellable=None, callback=None, *user_data):
         if callback is not None:
@@ -388,18 +410,19 @@ class Executor(Aiopool.Executor):
         return waiting.await_call(super().test_async, Aiopool.Executor.test_finish,
                                   cancellable=cancellable)
 
-    # The end waits for all tasks, as that of an executor of concurrent.futures does.
+    # The end waits for all tasks, as that of an executor of concurrent.futures does, unless the
+    # program, or the task of asyncio, is to stop.
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.shutdown()
+    def __exit__(self, kind, error, traceback):
+        self.shutdown(choose_flags(kind))
 
     async def __aenter__(self):
         return self
 
-    async def __aexit__(self, *_):
-        await self.shutdown_async()
+    async def __aexit__(self, kind, error, traceback):
+        await self.shutdown_async(choose_flags(kind))
 
 
 __all__.append("Executor")

@@ -22,6 +22,7 @@ from ._aiopool_unpack import unpack
 Aiopool = get_introspection_module("Aiopool")
 
 from . import _aiopool_await as waiting  # noqa: E402
+from ._aiopool_block import in_slices, is_main  # noqa: E402
 from ._aiopool_sets import as_seconds  # noqa: E402
 
 new_batch = Aiopool.Batch.new
@@ -316,7 +317,9 @@ class Batch(Aiopool.Batch):
         """Waits for the next item and takes its future, which has ended. None at the end."""
         if self._kept:
             return self._kept.popleft()
-        return self._call(super().next, as_seconds(timeout), cancellable)
+        read = super().next
+        return self._call(in_slices, lambda seconds: read(seconds, cancellable),
+                          as_seconds(timeout))
 
     def next_async(self, cancellable=None, callback=None, *user_data):
         if callback is not None:
@@ -331,8 +334,17 @@ class Batch(Aiopool.Batch):
 
     def next_batch(self, min_items=1, max_items=0, timeout=None, cancellable=None):
         """Waits for some items and takes their futures, a sequence. None at the end."""
-        return self._call(super().next_batch, min_items, max_items, as_seconds(timeout),
-                          cancellable)
+        if min_items > 1 or not is_main():
+            return self._call(super().next_batch, min_items, max_items, as_seconds(timeout),
+                              cancellable)
+        read = super().next_batch
+
+        def read_some(seconds):
+            futures = read(min_items, max_items, seconds, cancellable)
+            return False if futures is not None and len(futures) < min_items else futures
+
+        futures = self._call(in_slices, read_some, as_seconds(timeout))
+        return self._call(read, 0, max_items, 0, None) if futures is False else futures
 
     def next_batch_async(self, min_items=1, max_items=0, timeout=None, cancellable=None,
                          callback=None, *user_data):
@@ -350,7 +362,8 @@ class Batch(Aiopool.Batch):
     @translated
     def wait(self, timeout=None, cancellable=None):
         """Waits until the batch is over."""
-        return super().wait(as_seconds(timeout), cancellable)
+        wait = super().wait
+        return in_slices(lambda seconds: wait(seconds, cancellable), as_seconds(timeout))
 
     def wait_async(self, cancellable=None, callback=None, *user_data):
         if callback is not None:
@@ -374,7 +387,9 @@ class Batch(Aiopool.Batch):
     def collect_all(self, timeout=None, cancellable=None):
         """Waits for all results, and returns a list of them in the order of the items. Raises the
         first error."""
-        return self._read_all(super().collect_all, as_seconds(timeout), cancellable)
+        collect = super().collect_all
+        return self._read_all(in_slices, lambda seconds: collect(seconds, cancellable),
+                              as_seconds(timeout))
 
     def collect_all_async(self, cancellable=None, callback=None, *user_data):
         if callback is not None:

@@ -16,6 +16,7 @@ from ._aiopool_unpack import unpack
 Aiopool = get_introspection_module("Aiopool")
 
 from . import _aiopool_await as waiting  # noqa: E402
+from ._aiopool_block import in_slices  # noqa: E402
 
 ALL = Aiopool.WaitMode.ALL
 
@@ -154,7 +155,8 @@ class FutureSet(Aiopool.FutureSet):
     @translated
     def next(self, timeout=None, cancellable=None):
         """Waits for the next future that has ended, and takes it out. None if the set is empty."""
-        return super().next(as_seconds(timeout), cancellable)
+        take = super().next
+        return in_slices(lambda seconds: take(seconds, cancellable), as_seconds(timeout))
 
     def next_async(self, timeout=None, cancellable=None, callback=None, *user_data):
         if callback is not None:
@@ -170,7 +172,8 @@ class FutureSet(Aiopool.FutureSet):
     @translated
     def next_batch(self, max=0, timeout=None, cancellable=None):
         """Waits for the next futures that have ended, and takes them out."""
-        return super().next_batch(max, as_seconds(timeout), cancellable)
+        take = super().next_batch
+        return in_slices(lambda seconds: take(max, seconds, cancellable), as_seconds(timeout))
 
     def next_batch_async(self, max=0, timeout=None, cancellable=None, callback=None, *user_data):
         if callback is not None:
@@ -188,7 +191,8 @@ class FutureSet(Aiopool.FutureSet):
     @translated
     def wait(self, mode=ALL, timeout=None, cancellable=None):
         """Waits, and leaves all in the set."""
-        return super().wait(mode, as_seconds(timeout), cancellable)
+        wait = super().wait
+        return in_slices(lambda seconds: wait(mode, seconds, cancellable), as_seconds(timeout))
 
     def wait_async(self, mode=ALL, timeout=None, cancellable=None, callback=None, *user_data):
         if callback is not None:
@@ -204,7 +208,9 @@ class FutureSet(Aiopool.FutureSet):
     def collect_all(self, timeout=None, cancellable=None):
         """Waits for all results, and returns a list of them in the order of the set. Raises the
         first error."""
-        return self._read(super().collect_all, as_seconds(timeout), cancellable)
+        collect = super().collect_all
+        return self._read(in_slices, lambda seconds: collect(seconds, cancellable),
+                          as_seconds(timeout))
 
     def collect_all_async(self, timeout=None, cancellable=None, callback=None, *user_data):
         if callback is not None:
