@@ -230,6 +230,27 @@ class Async(pool_case.Case):
         self.assertEqual([future async for future in done], futures[:1])
         self.assertEqual([future async for future in aiopool.as_done(futures, keep_order=True)], futures)
 
+    async def test_a_filter_is_awaited_while_it_is_fed(self):
+        self.assertIsNone(await aiopool.FutureFilter().get_async())
+        path = self.make_path()
+        held = self.pool.submit(tasks.wait_for_file, path)
+        futures = aiopool.FutureFilter([held])
+        with self.assertRaises(TimeoutError):
+            await futures.get_async(0.001)
+        waiters = [asyncio.create_task(futures.get_async()) for i in range(3)]
+        await asyncio.sleep(0.001)
+        ended = self.pool.submit(tasks.add, 1)
+        ended.wait()
+        futures.put(ended)
+        self.assertIs((await asyncio.wait(waiters, return_when="FIRST_COMPLETED"))[0].pop().result(), ended)
+        late = self.pool.submit(tasks.add, 2)
+        await asyncio.to_thread(futures.put, late)
+        await asyncio.to_thread(late.wait)
+        await asyncio.to_thread(tasks.touch, path)
+        self.assertEqual({await waiter for waiter in waiters}, {ended, late, held})
+        futures.populate(self.pool.submit(tasks.add, i) for i in range(5))
+        self.assertEqual(sorted([future.result async for future in futures]), [*range(5)])
+
     async def test_a_busy_pool_holds_up_no_loop(self):
         path = self.make_path()
         held = [self.pool.run(tasks.wait_for_file, path) for i in range(4)]

@@ -466,6 +466,20 @@ class Together(pool_case.Case):
         self.assertIsNone(found.get())
         found.populate(futures)
         self.assertEqual(list(found.get_all(block=False)), futures)
+        self.assertEqual(list(aiopool.FutureFilter(futures)), futures)
+
+    def test_a_filter_is_fed_while_it_is_waited_for(self):
+        path, futures = self.submit_two()
+        found = aiopool.FutureFilter(futures[:1])
+        results = []
+        thread = threading.Thread(target=lambda: results.extend(found.get() for i in range(2)))
+        thread.start()
+        futures[1].wait()
+        found.put(futures[1])
+        self.wait_until(lambda: results == futures[1:])
+        tasks.touch(path)
+        thread.join(LIMIT)
+        self.assertEqual(results, futures[::-1])
 
     def test_coroutines_run_several_in_a_worker(self):
         pool = self.make_pool(1, coroutines_per_worker=3)

@@ -29,6 +29,7 @@ class Ends:
 
     def __init__(self):
         self.queue = None  # Queue, once somebody blocks
+        self.bridge = None  # of the loop in which somebody waits
         self.waiter = None  # asyncio.Future
         self.waiting = {}  # from id to the future
         self.ended = deque()
@@ -39,6 +40,7 @@ class Ends:
     def add(self, future):
         if future.has_ended:
             self.ended.append(future)
+            self.wake()
         elif id(future) not in self.waiting:
             self.waiting[id(future)] = future
             self.watch(future)
@@ -46,15 +48,25 @@ class Ends:
     def watch(self, future):
         if self.queue is not None:
             self.queue.add(future)
-        if self.waiter is not None:
-            future._listen(self.on_ended, _loops.get_running_bridge())
+        if self.bridge is not None:
+            future._listen(self.on_ended, self.bridge)
 
     def on_ended(self, future):
-        if self.waiting.pop(id(future), None) is None:
+        if self.waiting.pop(id(future), None) is not None:
+            self.ended.append(future)
+            self.wake()
+
+    def wake(self):
+        """Who waits, in whatever thread that is."""
+        waiter = self.waiter
+        if self.queue is not None:
+            self.queue.wake()
+        if waiter is None or waiter.done():
             return
-        self.ended.append(future)
-        if not self.waiter.done():
-            self.waiter.set_result(None)
+        if _loops.get_running() is waiter.get_loop():
+            waiter.set_result(None)
+        else:
+            _loops.settle_soon(waiter.get_loop(), waiter)
 
     def block(self, timeout):
         """Whether there is one now."""
@@ -79,21 +91,36 @@ class Ends:
                 self.ended.append(future)
 
     async def wait(self, timeout):
+        """Whether there is one now. Several may wait in a loop."""
         import asyncio
 
         if self.ended:
             return True
-        loop = asyncio.get_running_loop()
-        is_first = self.waiter is None
-        self.waiter = loop.create_future()
-        if is_first:
-            bridge = _loops.get_bridge(loop)
-            for future in list(self.waiting.values()):
-                future._listen(self.on_ended, bridge)
-            self.look(self.waiting.values())
-        if not self.ended:
-            await asyncio.wait({self.waiter}, timeout=timeout)
+        countdown = Countdown(timeout)
+        self.follow(asyncio.get_running_loop())
+        while self.waiting or self.ended:
+            waiter = self.get_waiter()
+            if self.ended:  # which another thread may have added before there was a waiter
+                return True
+            done, waiting = await asyncio.wait({waiter}, timeout=countdown.check())
+            if not done:
+                break
         return len(self.ended) > 0
+
+    def follow(self, loop):
+        bridge = _loops.get_bridge(loop)
+        if self.bridge is bridge:
+            return
+        self.bridge = bridge
+        self.waiter = None
+        for future in list(self.waiting.values()):
+            future._listen(self.on_ended, bridge)
+        self.look(list(self.waiting.values()))
+
+    def get_waiter(self):
+        if self.waiter is None or self.waiter.done():
+            self.waiter = self.bridge.loop().create_future()
+        return self.waiter
 
     def look(self, futures):
         """What has ended meanwhile; it will be told of nevertheless, to no effect."""
@@ -159,7 +186,10 @@ def as_done(futures, keep_order=False, timeout=None):
 
 
 class FutureFilter:
-    """Gives futures as they end, and may be fed meanwhile."""
+    """Gives futures as they end, and may be fed meanwhile, from any thread.
+
+    To iterate, with `for` or `async for`, gives futures until there is none.
+    """
 
     def __init__(self, futures=None):
         self._ends = Ends()
@@ -190,6 +220,21 @@ class FutureFilter:
                 raise make_timeout(timeout)
             return None
         return self._ends.ended.popleft()
+
+    async def get_async(self, timeout=None):
+        """As get(), without blocking the event loop."""
+        if await self._ends.wait(timeout):
+            return self._ends.ended.popleft()
+        if len(self._ends) > 0:
+            raise make_timeout(timeout)
+        return None
+
+    def __iter__(self):
+        return self.get_all()
+
+    async def __aiter__(self):
+        while (future := await self.get_async()) is not None:
+            yield future
 
     def get_all(self, block=True, timeout=None):
         """Yields those that are left, as they end; without blocking, those that have ended."""
