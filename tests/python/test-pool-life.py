@@ -8,6 +8,7 @@ import inspect
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -79,6 +80,29 @@ class Life(pool_case.Case):
         pool.shutdown(terminate=True)
         self.assertTrue(future.has_ended)
         self.assertRaises(Exception, future.collect)
+
+    def test_tasks_that_were_kept_from_running_are_told_as_they_were_made(self):
+        pool = self.make_pool(1)
+        self.hold(pool)
+        try:
+            pool.submit(lambda number: number, 1)
+        except pickle.PicklingError:
+            self.skipTest("cloudpickle is not installed")
+        double = lambda number: 2 * number  # noqa: E731
+        pool.submit(double, 2)
+        pool.submit(tasks.add, 3, c=4)
+        results = pool.map_all(tasks.add, [5, 6, 7], chunk_size=2)
+        stars = [pool.starmap_all(tasks.add, [(8, 9)], chunk_size=2),
+                 pool.map_all(lambda number: number, [10], chunk_size=2)]
+        threading.Thread(target=pool.shutdown).start()
+        self.wait_until(lambda: len(pool.cancelled_tasks) == 8)
+        told = sorted(pool.cancelled_tasks, key=lambda call: call[1])
+        self.assertEqual(told[1:-1], [
+            (double, (2,), {}), (tasks.add, (3,), {"c": 4}), *[(tasks.add, (i,), {}) for i in (5, 6, 7)],
+            (tasks.add, (8, 9), {})])
+        for i in (0, -1):
+            self.assertEqual(told[i][0](4), 4)  # made again
+        del results, stars
 
     def test_there_are_never_more_workers_than_may_be(self):
         pool = self.make_pool(2)

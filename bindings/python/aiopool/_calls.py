@@ -174,7 +174,12 @@ def choose_call(function, is_star):
 
 
 def split(function, args, kwargs):
-    """A list of calls: of one, or of a chunk."""
+    """The calls for which one of the functions here stands: one, or those of a chunk."""
+    if function is call_whole:
+        return split(*load(*args))
+    if function is call_by_value:
+        data, args, kwargs = args
+        return [(find_function(data), args, kwargs)]
     if function is call_each or function is call_each_by_value:
         is_star = False
     elif function is call_each_star or function is call_each_star_by_value:
@@ -183,8 +188,22 @@ def split(function, args, kwargs):
         return [(function, args, kwargs)]
     target, items = args
     if type(target) is bytes:
-        target = load_function(target)
+        target = find_function(target)
     return [(target, tuple(item) if is_star else (item,), {}) for item in items]
+
+
+def find_function(data):
+    """The function that was pickled, or, if it is gone, one that is made of that."""
+    for function, (seen, pickled) in get_pickles().known.items():
+        if pickled == data:
+            return function
+    return load(data)
+
+
+def load(data):
+    from _pickle import loads
+
+    return loads(data)
 
 
 def run_all(calls, number):
