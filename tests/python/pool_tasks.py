@@ -2,6 +2,7 @@
 """What the tests of the rich pool run in its workers."""
 
 import asyncio
+import contextvars
 import functools
 import logging
 import os
@@ -292,6 +293,24 @@ async def meet(path, number):
 async def add_async(a, b=0):
     await asyncio.sleep(0)
     return a + b
+
+
+VARIABLE = contextvars.ContextVar("VARIABLE", default=0)
+
+
+async def change_async(value):
+    before = VARIABLE.get()
+    VARIABLE.set(value)
+    await asyncio.sleep(0)
+    return before, VARIABLE.get()
+
+
+def set_variable(value):
+    VARIABLE.set(value)
+
+
+def get_variable():
+    return VARIABLE.get()
 
 
 async def fail_async():

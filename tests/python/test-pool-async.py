@@ -230,6 +230,14 @@ class Async(pool_case.Case):
         self.assertEqual([future async for future in done], futures[:1])
         self.assertEqual([future async for future in aiopool.as_done(futures, keep_order=True)], futures)
 
+    async def test_a_coroutine_keeps_its_context_to_itself(self):
+        async with aiopool.ProcessPool(1, coroutines_per_worker=3, initializer=tasks.set_variable,
+                                       init_args=(5,)) as pool:
+            for i in range(2):
+                found = await asyncio.gather(*(pool.run(tasks.change_async, i) for i in range(6, 12)))
+                self.assertEqual(found, [(5, i) for i in range(6, 12)])
+                self.assertEqual(await pool.run(tasks.get_variable), 5)
+
     async def test_a_filter_is_awaited_while_it_is_fed(self):
         self.assertIsNone(await aiopool.FutureFilter().get_async())
         path = self.make_path()

@@ -8,7 +8,7 @@ as many at once as the pool allows tasks per worker.
 
 import asyncio
 import os
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 
 from aiopool import _native, _worker
 
@@ -20,6 +20,7 @@ current = ContextVar("aiopool_task", default=None)
 class Loop:
     def __init__(self):
         self.loop = asyncio.new_event_loop()
+        self.context = copy_context()  # of plain functions, of which each coroutine has a copy
         asyncio.set_event_loop(self.loop)
         self.cancel_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.loop.add_reader(self.cancel_fd, self.on_cancelled)
@@ -66,6 +67,9 @@ class Loop:
                 job.cancel()
 
     def step(self):
+        self.context.run(self.take_step)
+
+    def take_step(self):
         # A plain function may run a loop of its own: to it there is none.
         asyncio._set_running_loop(None)
         try:
