@@ -4,6 +4,7 @@
 
 import asyncio
 import concurrent.futures
+import contextvars
 import gc
 import selectors
 import sys
@@ -548,6 +549,21 @@ class AsyncTest(FaceTest):
     def test_await_needs_a_running_loop(self):
         with self.assertRaises(RuntimeError):
             self.pool.run_async("echo")
+
+    def test_callbacks_have_the_context_of_who_has_added_them(self):
+        variable = contextvars.ContextVar("variable")
+
+        async def work(name):
+            variable.set(name)
+            told = asyncio.get_running_loop().create_future()
+            future = self.pool.submit("echo", name)
+            future.add_done_callback(lambda future: told.set_result(variable.get(None)))
+            return await told, await future.map(lambda ended: variable.get(None))
+
+        async def main():
+            return await asyncio.gather(*(work(i) for i in range(5)))
+
+        self.assertEqual(self.run_main(main), [(i, i) for i in range(5)])
 
     async def use_glib_too(self):
         heard, ticks = [], []

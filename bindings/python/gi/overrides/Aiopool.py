@@ -140,7 +140,8 @@ class Future(Aiopool.Future):
         return super().cancel(mode)
 
     def add_done_callback(self, callback, *user_data):
-        return waiting.call_in_loop(super().add_done_callback, callback, *user_data)
+        return waiting.call_in_loop(super().add_done_callback, waiting.keep_context(callback),
+                                    *user_data)
 
     def map(self, flags, function=None, *user_data):
         """A future of what function(self) returns, which is any value. Called for a result only,

@@ -16,6 +16,7 @@ import sys
 import threading
 import weakref
 from asyncio import CancelledError, _get_running_loop, get_running_loop
+from contextvars import copy_context
 
 from gi.repository import Aiopool, Gio, GLib
 
@@ -117,6 +118,12 @@ def call_in_loop(function, *arguments):
     if loop is None:
         return function(*arguments)
     return get_bridge(loop).call(function, *arguments)
+
+
+def keep_context(function):
+    """A function that a loop will call, in the context (of contextvars) of who says so; the queue is
+    read in that of whoever was first to use the loop."""
+    return functools.partial(copy_context().run, function) if _get_running_loop() else function
 
 
 def look_after(bridge, loop, waiter, seconds):

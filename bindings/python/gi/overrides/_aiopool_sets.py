@@ -61,7 +61,8 @@ def link(chain, future, flags, function, user_data, follows):
         if function is not None:
             user_data = (function, *user_data)
         flags, function = Aiopool.ChainFlags.RESULTS_ONLY, flags
-    return waiting.call_in_loop(chain, future, flags, guard_link(function, follows), *user_data)
+    return waiting.call_in_loop(chain, future, flags,
+                                waiting.keep_context(guard_link(function, follows)), *user_data)
 
 
 # Together ---------------------------------------------------------------------------------------
