@@ -268,7 +268,38 @@ class Async(pool_case.Case):
         self.assertEqual(await asyncio.gather(*held), [path] * 4)
 
 
+class BlindLoop(asyncio.SelectorEventLoop):
+    """It cannot watch descriptors, as some cannot."""
+
+    def add_reader(self, fd, callback, *args):
+        raise NotImplementedError
+
+
 class Loops(pool_case.Case):
+    def test_a_loop_that_watches_no_descriptors_is_told_by_a_thread(self):
+        pool = self.make_pool(2)
+        path = self.make_path()
+
+        async def work():
+            told = asyncio.get_running_loop().create_future()
+            pool.submit(tasks.add, 1).add_callback(told.set_result)
+            stream = pool.stream(tasks.count_for_ever, path)
+            silent = pool.stream(tasks.touch_and_spin, path)
+            waiter = asyncio.ensure_future(anext(silent))
+            await asyncio.sleep(0.01)
+            waiter.cancel()  # lets its thread go
+            await silent.aclose()
+            return [(await told).result, (await anext(stream))[-1:], await pool.run(tasks.add, 2),
+                    [i async for i in pool.stream(tasks.count, 300)] == [*range(300)],
+                    await asyncio.gather(*(pool.run(tasks.add, i) for i in range(5))),
+                    await pool.map(tasks.add, range(5)), await pool.join(0), await stream.aclose()]
+
+        loop = BlindLoop()
+        self.addCleanup(loop.close)
+        self.assertEqual(loop.run_until_complete(asyncio.wait_for(work(), LIMIT)),
+                         [1, b"0", 2, True, [*range(5)], [*range(5)], False, None])
+        loop.run_until_complete(loop.shutdown_default_executor())
+
     def test_several_loops_and_threads_share_a_pool(self):
         pool = self.make_pool(2)
         results = []

@@ -84,12 +84,29 @@ class Stream:
         if self._waiter is not None:
             raise RuntimeError("somebody else waits for the next item already")
         self._waiter = loop.create_future()
-        loop.add_reader(self._queue.fileno(), self._on_readable)
+        try:
+            await self._wait_for_queue(loop)
+        finally:
+            self._waiter = None
+
+    async def _wait_for_queue(self, loop):
+        try:
+            loop.add_reader(self._queue.fileno(), self._on_readable)
+        except NotImplementedError:
+            await self._wait_in_thread(loop)
+            return
         try:
             await self._waiter
         finally:
-            self._waiter = None
             loop.remove_reader(self._queue.fileno())
+
+    async def _wait_in_thread(self, loop):
+        """For a loop that cannot watch descriptors."""
+        try:
+            await loop.run_in_executor(None, self._queue.wait)
+        except BaseException:
+            self._queue.wake()  # for the thread to go
+            raise
 
     def _on_readable(self):
         self._take()
