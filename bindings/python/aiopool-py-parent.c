@@ -8,8 +8,8 @@ AiopoolPyHooks aiopool_py_hooks;
 gboolean aiopool_py_is_copy;
 gboolean aiopool_py_is_used;
 
-/* What this module keeps is of the interpreter that imported it first. FALSE, with an exception set,
- * in another one of the same process. */
+/* What this module keeps is of the interpreter that imported it first. FALSE, with an exception
+ * set, in another one of the same process. */
 static gboolean
 check_interpreter (void)
 {
@@ -19,8 +19,8 @@ check_interpreter (void)
   if (first < 0)
     first = id;
   if (id != first)
-    PyErr_SetString (PyExc_ImportError, "aiopool cannot be used in more than one interpreter of a "
-                                        "process");
+    PyErr_SetString (PyExc_ImportError,
+                     "aiopool cannot be used in more than one interpreter of a process");
   return id == first;
 }
 

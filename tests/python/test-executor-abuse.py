@@ -95,6 +95,17 @@ class Races(Case):
             thread.join(LIMIT)
         self.assertEqual(sums, [sum(i * i for i in range(100))] * len(ways))
 
+    def test_who_has_seen_a_future_unfinished_sees_that_until_it_is_told(self):
+        """wait() looks twice, and would wait for what has ended in between."""
+        future, path = self.start_waiting(self.executor)
+        with future._condition:
+            self.assertEqual(future._state, "RUNNING")
+            open(path, "w").close()
+            self.assertIsInstance(future.result(LIMIT), int)
+            self.assertEqual(future._state, "RUNNING")
+        wait([future])
+        self.assertEqual(future._state, "FINISHED")
+
     def test_an_executor_in_a_worker(self):
         self.assertEqual(self.executor.submit(square_in_a_worker, 5).result(LIMIT), 25)
 

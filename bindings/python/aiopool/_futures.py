@@ -8,12 +8,12 @@ Only a future that somebody listens to, by a callback, by `wait()` or `as_comple
 added to the collector, whose thread tells of its end. What the functions of concurrent.futures look
 at, under the condition of the future, is made when they do:
 
+    _state      of a future that is followed is final only once its end has been told; another one is
+                followed from then on, or, if it has ended, that is remembered, and not told later
     _waiters    follows the future, unless it was seen to have ended
-    _state      follows the future, unless it has ended, which is remembered then, so that it will
-                not be told of later; of one that is followed it is final only once that is told
 
-So whoever has seen it unfinished is told, and sees nothing else under the condition; who has seen it
-finished is not.
+So whoever has seen it unfinished will see that until it is told, under the condition, and `wait()`,
+which looks twice, sees the same twice; who has seen it finished is not told.
 """
 
 import threading
@@ -63,12 +63,13 @@ class Future(Handle, Base):
 
     @property
     def _state(self):
-        if self._final is None:
-            if not self.has_ended:
+        if self._final is None and not self._is_followed:
+            if self.has_ended:
+                self._finish()
+            elif not _core.is_copy():
                 self._follow()
-            if self._is_followed:
-                return PENDING if self.state == _core.STATE_PENDING else RUNNING
-            self._finish()
+        if self._final is None:
+            return PENDING if self.state == _core.STATE_PENDING else RUNNING
         return self._final
 
     @property
