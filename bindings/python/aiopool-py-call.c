@@ -414,9 +414,11 @@ static PyGetSetDef getters[] = {
 static PyMethodDef methods[] = {
   { "check", call_check, METH_NOARGS, "Raises TaskCancelled if the task was cancelled." },
   { "progress", call_progress, METH_VARARGS,
-    "progress(fraction, message=None)\n--\n\nTells how far the task is, from 0 to 1." },
+    "progress($self, fraction, message=None, /)\n--\n\n"
+    "Tells how far the task is, from 0 to 1." },
   { "emit", call_emit, METH_O,
-    "emit(value)\n--\n\nSends a partial result. Waits while the program is behind with them." },
+    "emit($self, value, /)\n--\n\n"
+    "Sends a partial result. Waits while the program is behind with them." },
   { "_payload", call_payload, METH_NOARGS, NULL },
   { "_payload_format", call_payload_format, METH_NOARGS, NULL },
   { "_return_payload", call_return_payload, METH_VARARGS, NULL },

@@ -95,7 +95,7 @@ class End(_core.Handle):
 class PoolExecutor(Base):
     """What the executors have in common: submitting, and coming to an end."""
 
-    future_type = BaseFuture
+    _future_type = BaseFuture
 
     def _start(self, max_workers, given, **settings):
         initializer, initargs = given
@@ -114,19 +114,19 @@ class PoolExecutor(Base):
         try:
             if isinstance(self._core, _inline.InlineCore):
                 return self._run_inline(fn, args, kwargs)
-            return self._core.call(self.future_type, fn, args, kwargs)
+            return self._core.call(self._future_type, fn, args, kwargs)
         except _core.PoolClosedError:
             raise RuntimeError("cannot schedule new futures after shutdown") from None
         except _core.PoolError as error:
             error = self._refuse(error)
             raise error from error.__cause__
         except Exception as error:  # what cannot be pickled
-            return self.future_type.failed(error)
+            return self._future_type.failed(error)
 
     def _run_inline(self, fn, args, kwargs):
         future = self._core.make_future(fn, None)
         future.run(fn, args, kwargs)
-        return self.future_type.ended(future._result, future._error)
+        return self._future_type.ended(future._result, future._error)
 
     submit.__doc__ = Base.submit.__doc__
 
@@ -182,7 +182,7 @@ class ProcessPoolExecutor(PoolExecutor):
     context of the locks and queues of multiprocessing that `initargs` may have, which is not "fork".
     """
 
-    future_type = Future
+    _future_type = Future
 
     def __init__(self, max_workers=None, mp_context=None, initializer=None, initargs=(), *,
                  max_tasks_per_child=None):
