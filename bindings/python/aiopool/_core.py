@@ -226,7 +226,7 @@ def pack_call(name, function, args, kwargs):
     """The pieces of a call. `name`: of the function, if it has one to be found by."""
     if function is None:
         raise TypeError("'NoneType' object is not callable")
-    if name is None and is_local(function) and not name_of(function):
+    if name is None and is_local(function):
         call = _calls.by_value(function, args, kwargs)
         if _spawn.describe_main() or not names_main(_pickling.pack((args, kwargs))):
             return _pickling.pack_call(*call)
@@ -278,7 +278,11 @@ def make_pool(initializer=None, finalizer=None, launcher=None, forward_log=False
 
 def make_task(function, args=(), kwargs=None, options=None, label=None):
     """`label`: what to call it when it fails, if that is not the name of the function."""
-    name = name_of(function) if label is None else None
+    name = name_of(function)
+    if label is not None and name is not None:
+        from functools import partial
+
+        name, function = None, partial(function)  # goes with the call, which leaves the name free
     pieces = pack_call(name, function, tuple(args), kwargs or {})
     return name or label or getattr(function, "__qualname__", "function"), pieces, options or {}
 

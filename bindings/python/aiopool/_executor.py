@@ -14,6 +14,7 @@ from aiopool import _calls, _core, _initializer, _inline
 from aiopool._futures import Future as BaseFuture
 
 CHUNKS_PER_WORKER = 4
+MAX_WORKERS = 1024  # of a pool of the library
 
 # Of _processes, which is imported only when somebody asks for one of them.
 VIEW_NAMES = ("_processes", "_executor_manager_thread", "_call_queue", "_pending_work_items")
@@ -107,7 +108,8 @@ class PoolExecutor(Base):
             self._core = _inline.InlineCore(
                 None if initializer is None else (initializer, initargs, {}))
             return
-        self._core = _core.make_pool(max_workers=max_workers, forward_log=True, **settings)
+        self._core = _core.make_pool(max_workers=min(max_workers, MAX_WORKERS), forward_log=True,
+                                     **settings)
         _executors.add(self)
 
     def submit(self, fn, /, *args, **kwargs):

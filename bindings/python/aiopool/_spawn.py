@@ -36,6 +36,8 @@ def get_executable():
     return os.fsdecode(path)
 
 
+_known_main = None  # what describe_main() has looked at, and found
+
 # Options of the interpreter, by what they are in sys.flags.
 FLAGS = {"debug": "d", "optimize": "O", "dont_write_bytecode": "B", "no_site": "S", "verbose": "v",
          "bytes_warning": "b", "quiet": "q"}
@@ -62,7 +64,15 @@ def get_argv():
 
 
 def describe_main():
+    global _known_main
     main = sys.modules.get("__main__")
+    seen = main, getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if _known_main is None or any(one is not other for one, other in zip(seen, _known_main[0])):
+        _known_main = seen, look_at_main(main)
+    return _known_main[1]
+
+
+def look_at_main(main):
     name = getattr(getattr(main, "__spec__", None), "name", None)
     if name is not None:
         return {} if name.split(".")[-1] == "__main__" else {"main_name": name}
