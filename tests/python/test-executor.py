@@ -127,6 +127,12 @@ class Calls(Shared):
         else:
             self.assertEqual(future.result(LIMIT), 7)
 
+    def test_what_is_no_function(self):
+        for nothing in (None, 5, "pow"):
+            future = self.executor.submit(nothing)
+            self.assertIs(type(future.exception(LIMIT)), TypeError)
+            self.assertIn("not callable", str(future.exception()))
+
     def test_the_same_result_every_time(self):
         future = self.executor.submit(worker_tasks.echo, [1])
         self.assertIs(future.result(LIMIT), future.result(0))
@@ -323,6 +329,11 @@ class Life(Case):
             self.kind(1, max_tasks_per_child=0)
         with self.assertRaises(TypeError):
             self.kind(1, max_tasks_per_child="many")
+
+    def test_more_workers_than_a_pool_can_have(self):
+        executor = self.make(100_000)
+        self.assertEqual(executor.submit(pow, 2, 3).result(LIMIT), 8)
+        self.assertEqual(executor._max_workers, 100_000)
 
     def test_shutdown_waits_and_then_refuses(self):
         executor = self.make()

@@ -224,7 +224,7 @@ def name_of(function):
 
 def pack_call(name, function, args, kwargs):
     """The pieces of a call. `name`: of the function, if it has one to be found by."""
-    if function is None:
+    if function is None:  # which is how a call is packed whose name tells the function
         raise TypeError("'NoneType' object is not callable")
     if name is None and is_local(function):
         call = _calls.by_value(function, args, kwargs)

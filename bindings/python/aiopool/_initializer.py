@@ -39,12 +39,19 @@ class Spawning:
 def make_initializer(function, args, context=None, is_logged=False):
     """What make_pool() takes, or None. `context`: of multiprocessing, if there is one. `is_logged`: a
     failure is logged by the worker, too."""
-    label = getattr(function, "__qualname__", type(function).__qualname__)
+    label = label_for(function)
     if function is not None and is_logged:
         function, args = run_and_log, (function, tuple(args))
     if "multiprocessing.process" in sys.modules or context is not None:
         return *pack_initializer(function, args), label
     return None if function is None else (function, args, {}, {}, label)
+
+
+def label_for(function):
+    """What it is called when it fails."""
+    while hasattr(function, "func"):  # a partial
+        function = function.func
+    return getattr(function, "__qualname__", type(function).__qualname__)
 
 
 def pack_initializer(function, args):

@@ -127,7 +127,7 @@ class Processes(Mapping):
         closing = () if self._internals.has_begun_to_end() else (_core.WORKER_CLOSING,)
         found = {}
         for worker in self._internals.core.workers():
-            if worker.state not in (_core.WORKER_DEAD, *closing):
+            if worker.pid > 0 and worker.state not in (_core.WORKER_DEAD, *closing):
                 process = self._made.get(worker.id)
                 if process is None:
                     process = self._made[worker.id] = Process(worker)
