@@ -52,9 +52,34 @@ drop_drained (void)
     }
 }
 
-/* (transfer full) for @pool. */
+/* With the interpreter's lock: within take() of the queue. */
 static void
-let_go (AiopoolPool *pool)
+on_drained (AiopoolFuture *future,
+            gpointer       user_data)
+{
+  drop_drained ();
+}
+
+/* Has the pool dropped as soon as it is drained, for with it go descriptors that others wait for.
+ * If somebody is at its home right now, the next pool that comes or goes does it. */
+static void
+drop_when_drained (AiopoolFuture *drained,
+                   PyObject      *queue)
+{
+  GMainContext *home = queue != NULL ? aiopool_py_queue_get_context (queue) : NULL;
+
+  if (home == NULL || !g_main_context_acquire (home))
+    return;
+  g_main_context_push_thread_default (home);
+  aiopool_future_add_done_callback (drained, on_drained, NULL, NULL);
+  g_main_context_pop_thread_default (home);
+  g_main_context_release (home);
+}
+
+/* (transfer full) for @pool. @home: (nullable): the queue in which it is told what nobody hears. */
+static void
+let_go (AiopoolPool *pool,
+        PyObject    *home)
 {
   AiopoolExecutorClass *klass = AIOPOOL_EXECUTOR_GET_CLASS (pool);
   Leaving *item = g_new (Leaving, 1);
@@ -62,6 +87,8 @@ let_go (AiopoolPool *pool)
   item->pool = pool;
   item->drained = klass->begin_shutdown (AIOPOOL_EXECUTOR (pool), AIOPOOL_SHUTDOWN_DRAIN);
   leaving = g_slist_prepend (leaving, item);
+  if (!aiopool_future_is_done (item->drained))
+    drop_when_drained (item->drained, home);
   drop_drained ();
 }
 
@@ -108,7 +135,7 @@ pool_dealloc (PyObject *object)
 
   if (self->pool != NULL && !aiopool_py_is_copy)
     {
-      let_go (self->pool);
+      let_go (self->pool, self->home);
       if (--n_pools == 0)
         aiopool_py_drop_spare ();
     }

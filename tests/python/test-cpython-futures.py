@@ -19,6 +19,7 @@ sys.path[:1] = [str(HERE), str(HERE.parent)]
 
 import concurrent.futures  # noqa: E402
 import concurrent.futures.process  # noqa: E402
+import multiprocessing.util  # noqa: E402
 
 import aiopool  # noqa: E402
 import taptest  # noqa: E402
@@ -149,6 +150,8 @@ def main():
     if not modules:
         print("1..0 # SKIP the tests of CPython are not installed; Debian has libpython3.11-testsuite")
         return
+    # It waits for a process whose pipe belongs to futures, too, as long as somebody has them.
+    multiprocessing.util._cleanup_tests = lambda: None
     aiopool.ProcessPoolExecutor(1).shutdown()  # with it the package starts the thread that it keeps
     suite = choose(modules, sys.argv[1:])
     print(f"1..{suite.countTestCases()}", flush=True)

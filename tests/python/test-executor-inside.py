@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 sys.path[:1] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
@@ -126,14 +127,19 @@ class Inside(Case):
             self.kind(1, mp_context=multiprocessing.get_context("fork"), max_tasks_per_child=1)
 
     def test_descriptors_are_given_back(self):
+        """Also those of an executor that is dropped, and of which nobody hears any more."""
+        resource_tracker.ensure_running()
+        self.make().submit(pow, 2, 2).result(LIMIT)
         before = len(os.listdir("/proc/self/fd"))
-        for _ in range(3):
+        for is_shut_down in (True, True, False):
             executor = self.kind(1)
             executor.submit(pow, 2, 2).result(LIMIT)
-            for process in executor._processes.values():
-                self.assertGreater(process.sentinel, 0)
-            executor.shutdown()
-            del executor, process
+            if is_shut_down:
+                for process in executor._processes.values():
+                    self.assertGreater(process.sentinel, 0)
+                executor.shutdown()
+                del process
+            del executor
         gc.collect()
         end = time.monotonic() + LIMIT
         while len(os.listdir("/proc/self/fd")) > before and time.monotonic() < end:
