@@ -11,7 +11,8 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 NOT_INSTALLED = 77
-NOISE = ('G_DEBUG', 'G_SLICE', 'G_MESSAGES_DEBUG', 'MALLOC_PERTURB_', 'MALLOC_CHECK_')
+NOISE = ('G_DEBUG', 'G_SLICE', 'G_MESSAGES_DEBUG', 'MALLOC_PERTURB_', 'MALLOC_CHECK_',
+         'PYTHONDONTWRITEBYTECODE')  # an installed package is compiled, and so is that of the build
 
 
 class Missing(Exception):

@@ -198,6 +198,11 @@ class StagedTest(FolderTest):
                                         LD_LIBRARY_PATH=self.libraries)
         self.assertEqual(run(PYTHON, SQUARE / "square.py", environment=environment), "144\n")
 
+    @unittest.skipUnless(HAS_PYTHON, "there is no Python package")
+    def test_the_python_package_is_compiled(self):
+        (worker,) = self.folder.rglob("aiopool/_worker.py")
+        self.assertTrue([*worker.parent.glob("__pycache__/_worker.*.pyc")])
+
     @unittest.skipUnless(HAS_MANUAL, "there is no manual")
     def test_the_manual_is_there(self):
         self.assert_files(self.share, "doc/Aiopool-1/index.html",
