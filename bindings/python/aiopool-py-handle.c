@@ -26,18 +26,22 @@ future_of (PyObject *object)
   return handle_of (object)->future;
 }
 
-/* (transfer full) for @future. */
+/* (transfer full) for @future. @owner: (nullable) */
 PyObject *
 aiopool_py_handle_new (PyTypeObject  *type,
-                       AiopoolFuture *future)
+                       AiopoolFuture *future,
+                       PyObject      *owner)
 {
   allocfunc alloc = (allocfunc) PyType_GetSlot (type, Py_tp_alloc);
   PyObject *object = alloc (type, 0);
 
-  if (object != NULL)
-    handle_of (object)->future = future;
-  else
-    g_object_unref (future);
+  if (object == NULL)
+    {
+      g_object_unref (future);
+      return NULL;
+    }
+  handle_of (object)->future = future;
+  handle_of (object)->owner = Py_XNewRef (owner);
   return object;
 }
 
@@ -50,6 +54,8 @@ handle_dealloc (PyObject *object)
   if (!aiopool_py_is_copy)
     g_clear_object (&self->future);
   Py_CLEAR (self->news);
+  Py_CLEAR (self->owner);
+  Py_CLEAR (self->outcome);
   ((freefunc) PyType_GetSlot (type, Py_tp_free)) (object);
   Py_DECREF (type);
 }
@@ -165,6 +171,116 @@ handle_load (PyObject *object,
   return NULL;
 }
 
+/* Takes @outcome. The first counts, if several threads come to one. */
+static PyObject *
+keep (AiopoolPyHandle *self,
+      PyObject        *outcome)
+{
+  if (self->outcome == NULL)
+    self->outcome = outcome;
+  else
+    Py_DECREF (outcome);
+  return self->outcome;
+}
+
+static PyObject *
+handle_keep (PyObject *object,
+             PyObject *outcome)
+{
+  if (!PyTuple_Check (outcome) || PyTuple_Size (outcome) != 2)
+    {
+      PyErr_SetString (PyExc_TypeError, "an outcome is a pair");
+      return NULL;
+    }
+  return Py_NewRef (keep (handle_of (object), Py_NewRef (outcome)));
+}
+
+static PyObject *
+get_outcome (PyObject *object,
+             void     *closure)
+{
+  PyObject *outcome = handle_of (object)->outcome;
+
+  return Py_NewRef (outcome != NULL ? outcome : Py_None);
+}
+
+/* Takes the exception that is set. */
+static PyObject *
+take_exception (void)
+{
+  PyObject *type, *value, *traceback;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  Py_XDECREF (type);
+  Py_XDECREF (traceback);
+  return value;
+}
+
+/* Of a task that is done: it is unpickled once. Borrowed; NULL with an exception set. */
+static PyObject *
+find_outcome (AiopoolPyHandle *self)
+{
+  PyObject *result, *exception, *outcome;
+
+  if (self->outcome != NULL)
+    return self->outcome;
+  result = load_result (self->future);
+  exception = result == NULL ? take_exception () : NULL;
+  outcome = PyTuple_Pack (2, result != NULL ? result : Py_None,
+                          exception != NULL ? exception : Py_None);
+  Py_XDECREF (result);
+  Py_XDECREF (exception);
+  return outcome != NULL ? keep (self, outcome) : NULL;
+}
+
+static PyObject *
+raise_timeout (PyObject *timeout)
+{
+  PyErr_Format (PyExc_TimeoutError, "the task has not ended within %S seconds", timeout);
+  return NULL;
+}
+
+/* (borrowed): NULL with an exception set. */
+static PyObject *
+get_timeout (PyObject * const *arguments,
+             Py_ssize_t        n,
+             PyObject         *names)
+{
+  Py_ssize_t n_names = names != NULL ? PyTuple_Size (names) : 0;
+
+  if (n + n_names == 0)
+    return Py_None;
+  if (n + n_names == 1 &&
+      (n == 1 || PyUnicode_CompareWithASCIIString (PyTuple_GetItem (names, 0), "timeout") == 0))
+    return arguments[0];
+  PyErr_SetString (PyExc_TypeError, "collect() takes one argument, 'timeout'");
+  return NULL;
+}
+
+/* What is not simply a result is for the method _give() of the derived class. */
+static PyObject *
+handle_collect (PyObject         *object,
+                PyObject * const *arguments,
+                Py_ssize_t        n,
+                PyObject         *names)
+{
+  PyObject *timeout = get_timeout (arguments, n, names);
+  PyObject *outcome;
+  int has_ended = timeout != NULL ? wait_for (object, timeout) : -1;
+
+  if (has_ended <= 0)
+    return has_ended == 0 ? raise_timeout (timeout) : NULL;
+  if (aiopool_future_get_state (handle_of (object)->future) != AIOPOOL_FUTURE_DONE)
+    return PyObject_CallMethod (object, "_give", NULL);
+  outcome = find_outcome (handle_of (object));
+  if (outcome == NULL)
+    return NULL;
+  if (PyTuple_GetItem (outcome, 1) == Py_None)
+    return Py_NewRef (PyTuple_GetItem (outcome, 0));
+  return PyObject_CallMethod (object, "_give", NULL);
+}
+
 static PyObject *
 handle_payload (PyObject *object,
                 PyObject *unused)
@@ -265,6 +381,15 @@ get_seconds (PyObject *object,
 }
 
 static PyObject *
+get_owner (PyObject *object,
+           void     *closure)
+{
+  PyObject *owner = handle_of (object)->owner;
+
+  return Py_NewRef (owner != NULL ? owner : Py_None);
+}
+
+static PyObject *
 get_worker_pid (PyObject *object,
                 void     *closure)
 {
@@ -349,6 +474,13 @@ static PyMethodDef handle_methods[] = {
     "wait(timeout=None): blocks until the task has ended; whether it has." },
   { "load", handle_load, METH_NOARGS,
     "Returns the result of a task that has ended, or raises what it failed with." },
+  { "collect", (PyCFunction) (void (*) (void)) handle_collect,
+    METH_FASTCALL | METH_KEYWORDS,
+    "collect($self, /, timeout=None)\n--\n\n"
+    "Blocks until the task has ended; returns its result or raises what it failed with.\n\n"
+    "timeout: seconds, after which TimeoutError is raised; the task goes on." },
+  { "_keep", handle_keep, METH_O,
+    "_keep(outcome): of what several threads have found, the one that counts." },
   { "payload", handle_payload, METH_NOARGS, "The bytes of the result, or None." },
   { "cancel_task", handle_cancel_task, METH_O,
     "cancel_task(mode): CANCEL_PENDING, _COOPERATIVE or _FORCE; whether that could be." },
@@ -363,6 +495,8 @@ static PyMethodDef handle_methods[] = {
 static PyGetSetDef handle_getset[] = {
   { "state", get_state, NULL, "One of the STATE_ numbers.", NULL },
   { "has_ended", get_has_ended, NULL, "Whether the task has ended, in whatever way.", NULL },
+  { "_owner", get_owner, NULL, "What the pool has as its owner, or None.", NULL },
+  { "_outcome", get_outcome, NULL, "(result, exception), or None before it was asked for.", NULL },
   { "error", get_error, NULL, "(domain, code, message), or None.", NULL },
   { "error_payload", get_error_payload, NULL, "The pickled exception, or None.", NULL },
   { "error_info", get_error_info, NULL, "(type name, message, traceback), or None.", NULL },

@@ -27,12 +27,15 @@ typedef struct
   PyObject_HEAD
   AiopoolFuture *future; /* (owned) (nullable): NULL before it was submitted */
   PyObject      *news;   /* (owned) (nullable): list of what the task has emitted, not yet taken */
+  PyObject      *owner;  /* (owned) (nullable): of its pool */
+  PyObject      *outcome; /* (owned) (nullable): (result, exception), once somebody has asked */
   gboolean       is_told; /* the queue knows that there is news */
 } AiopoolPyHandle;
 
 /* handle */
 PyObject      *aiopool_py_handle_new   (PyTypeObject  *type,
-                                        AiopoolFuture *future);
+                                        AiopoolFuture *future,
+                                        PyObject      *owner);
 gboolean       aiopool_py_handle_init  (PyObject      *module);
 
 /* calls: pickled, and their results */

@@ -9,6 +9,7 @@ typedef struct
   AiopoolPool *pool;  /* (owned) */
   PyObject    *names; /* (owned): dict from functions to their names */
   PyObject    *home;  /* (owned) (nullable): queue in which is told what nobody else hears */
+  PyObject    *owner; /* (owned) (nullable): what its handles say is their owner */
 } Pool;
 
 static PyTypeObject *pool_type; /* (owned) */
@@ -116,7 +117,7 @@ aiopool_py_pool_leaving (PyObject *module,
     {
       Leaving *item = link->data;
       PyObject *handle = aiopool_py_handle_new (aiopool_py_handle_type,
-                                                g_object_ref (item->drained));
+                                                g_object_ref (item->drained), NULL);
 
       if (is_interrupted == Py_True)
         end_now (item->pool);
@@ -141,6 +142,7 @@ pool_dealloc (PyObject *object)
     }
   Py_CLEAR (self->names);
   Py_CLEAR (self->home);
+  Py_CLEAR (self->owner);
   ((freefunc) PyType_GetSlot (type, Py_tp_free)) (object);
   Py_DECREF (type);
 }
@@ -433,7 +435,7 @@ submit (Pool         *self,
   g_object_unref (task);
   if (future == NULL)
     return raise_for (self, error);
-  handle = aiopool_py_handle_new (type, future);
+  handle = aiopool_py_handle_new (type, future, self->owner);
   if (handle != NULL && queue != Py_None)
     aiopool_py_queue_keep (queue, id, handle);
   return handle;
@@ -509,7 +511,7 @@ handle_for (AiopoolFuture *future,
             PyTypeObject  *type)
 {
   if (future != NULL)
-    return aiopool_py_handle_new (type, future);
+    return aiopool_py_handle_new (type, future, NULL);
   PyErr_SetString (PyExc_RuntimeError, "the pool cannot do this");
   return NULL;
 }
@@ -661,6 +663,25 @@ get_count (PyObject *object,
     }
 }
 
+static PyObject *
+get_owner (PyObject *object,
+           void     *closure)
+{
+  PyObject *owner = pool_of (object)->owner;
+
+  return Py_NewRef (owner != NULL ? owner : Py_None);
+}
+
+static int
+set_owner (PyObject *object,
+           PyObject *owner,
+           void     *closure)
+{
+  Py_CLEAR (pool_of (object)->owner);
+  pool_of (object)->owner = Py_XNewRef (owner);
+  return 0;
+}
+
 static PyMethodDef pool_methods[] = {
   { "call", (PyCFunction) (void (*) (void)) pool_call, METH_FASTCALL,
     "call(type, function, args, kwargs, options=None, queue=None): submits a call; a handle." },
@@ -683,6 +704,7 @@ static PyMethodDef pool_methods[] = {
 };
 
 static PyGetSetDef pool_getset[] = {
+  { "owner", get_owner, set_owner, "Anything: what handles have as `_owner`.", NULL },
   { "n_pending", get_count, NULL, "Tasks that wait.", GINT_TO_POINTER (0) },
   { "n_running", get_count, NULL, "Tasks that run.", GINT_TO_POINTER (1) },
   { "n_workers", get_count, NULL, "Workers that there are.", GINT_TO_POINTER (2) },

@@ -99,8 +99,7 @@ class Future:
 
     def _get_outcome(self):
         if self._outcome is None:
-            # The first counts, if several threads do this.
-            self.__dict__.setdefault("_outcome", self._load_outcome())
+            return self._keep(self._load_outcome())
         return self._outcome
 
     def _load_outcome(self):
@@ -329,6 +328,9 @@ class Twin:
 
 class TaskFuture(Future, Handle):
     _state = Handle.state
+    _pool_ref = Handle._owner
+    _outcome = Handle._outcome
+    collect = Handle.collect  # the same, without a call of Python where there is a result
 
 
 Future.__module__ = "aiopool"

@@ -74,6 +74,10 @@ class InlineFuture(Future):
     def _make_failure(self):
         return self._error
 
+    def _keep(self, outcome):
+        self._outcome = outcome
+        return outcome
+
     def cancel_task(self, mode):
         return False
 

@@ -16,6 +16,7 @@ import sys
 import threading
 import weakref
 from contextvars import copy_context
+from sys import modules
 
 from aiopool import _calls, _core, _initializer, _loops, _pickling
 from aiopool._future import TaskFuture
@@ -43,26 +44,26 @@ def count_processors():
 class Calls:
     """The methods that a pool and what `options()` returns have in common."""
 
-    _pool = None
+    _pool = None  # of what options() has returned
     _options = None  # properties of the task
     _on_progress = None
     _cancel_on_await_cancel = False
 
     def _start(self, target, args, kwargs=None, type=TaskFuture, queue=None):
-        pool = self._pool
+        pool = self._pool or self
         if pool._is_inline:
             future = self._make_inline(target)
             future.run(target, args, kwargs or {})
             return future
         home = None
         if queue is None:
-            home = _loops.get_running_bridge()
+            if "asyncio" in modules:
+                home = _loops.get_running_bridge()
             if home is not None and home.is_watched:
                 queue = home.queue
             elif self._on_progress is not None:
                 queue = _core.collector()
         future = pool._core.call(type, target, args, kwargs or {}, self._options, queue)
-        future._pool_ref = pool._ref
         if home is not None and queue is home.queue:
             future._home = home
         if self._on_progress is not None:
@@ -70,8 +71,9 @@ class Calls:
         return future
 
     def _make_inline(self, target):
-        future = self._pool._core.make_future(target, self._options)
-        future._pool_ref = self._pool._ref
+        pool = self._pool or self
+        future = pool._core.make_future(target, self._options)
+        future._pool_ref = pool._ref
         future._on_progress = self._on_progress
         return future
 
@@ -106,7 +108,7 @@ class Calls:
 
     def stream(self, target, /, *args, **kwargs):
         """Returns a Stream of the items of a generator function, or of what a task emits."""
-        if self._pool._is_inline:
+        if (self._pool or self)._is_inline:
             from aiopool import _inline
 
             return _inline.InlineStream(self._make_inline(target), target, args, kwargs)
@@ -116,7 +118,7 @@ class Calls:
 
     def _map(self, target, iterables, is_star, chunk_size, buffer_size, keep_order, timeout,
              is_eager=False):
-        pool = self._pool
+        pool = self._pool or self
         pool.check()
         if chunk_size is not None and chunk_size < 1:
             raise ValueError("chunk_size must be at least 1")
@@ -239,6 +241,7 @@ class ProcessPool(Pool):
             initializer=self._make_initializer(), finalizer=None if finalizer is None else self._finalizer,
             max_tasks_per_worker=max_tasks_per_worker, tasks_per_worker=coroutines_per_worker,
             launcher=launcher, forward_log=True, **settings)
+        self._core.owner = self._ref
         _pools.add(self)
 
     def _get_maker(self):
@@ -257,9 +260,6 @@ class ProcessPool(Pool):
 
             function = partial(function, **kwargs)
         return _initializer.make_initializer(function, args, self._mp_context)
-
-    # To keep it would be a cycle.
-    _pool = property(lambda self: self)
 
     def options(self, *, on_progress=None, cancel_on_await_cancel=False, **options):
         """Returns an object with the calls of this pool, whose tasks have options.
