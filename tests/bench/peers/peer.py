@@ -231,7 +231,7 @@ def measure_memory(kind, name, data, times):
         start = time.perf_counter()
         assert peer.submit(sink, data)() == len(data)
         samples.append(time.perf_counter() - start)
-    emit(kind, name, 'ms', statistics.median(samples[1:]) * 1e3)
+    emit(kind, name, 'ms', median(samples[1:]) * 1e3)
     peer.close()
 
 
