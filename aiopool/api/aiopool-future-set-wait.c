@@ -200,7 +200,7 @@ come_back (AiopoolFutureSet *self,
 {
   if (has_taken)
     aiopool_future_set_come_home (self);
-  aiopool_mailbox_sweep (aiopool_mailbox_get_home ());
+  aiopool_mailbox_sweep_home ();
 }
 
 /**

@@ -176,7 +176,7 @@ aiopool_future_wait (AiopoolFuture *self,
   if (aiopool_future_would_block (self))
     return aiopool_future_has_ended (self);
   has_ended = aiopool_future_park (self, aiopool_future_end_for (timeout), NULL);
-  aiopool_mailbox_sweep (aiopool_mailbox_get_home ());
+  aiopool_mailbox_sweep_home ();
   return has_ended;
 }
 
@@ -222,7 +222,7 @@ aiopool_future_collect (AiopoolFuture *self,
                      "The task has not ended within %g seconds", timeout);
       return NULL;
     }
-  aiopool_mailbox_sweep (aiopool_mailbox_get_home ());
+  aiopool_mailbox_sweep_home ();
   return aiopool_future_get_result (self, error);
 }
 

@@ -50,6 +50,7 @@ void            aiopool_post_batch_add     (AiopoolPostBatch *self,
                                             gboolean          is_quiet);
 void            aiopool_post_batch_flush   (AiopoolPostBatch *self);
 void            aiopool_mailbox_sweep      (AiopoolMailbox *self);
+void            aiopool_mailbox_sweep_home (void);
 void            aiopool_mailbox_begin_check (GMainContext  *context);
 void            aiopool_mailbox_end_check  (void);
 

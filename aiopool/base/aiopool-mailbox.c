@@ -328,3 +328,15 @@ aiopool_mailbox_sweep (AiopoolMailbox *self)
   g_main_context_release (self->context);
   aiopool_mailbox_unref (self);
 }
+
+/* Of the context that is thread-default now, if the thread has used that last: otherwise there is
+ * nothing, and no mailbox is made to see that. */
+void
+aiopool_mailbox_sweep_home (void)
+{
+  AiopoolMailbox *self = g_private_get (&recent);
+  GMainContext *context = g_main_context_get_thread_default ();
+
+  if (self != NULL && self->context == (context != NULL ? context : g_main_context_default ()))
+    aiopool_mailbox_sweep (self);
+}

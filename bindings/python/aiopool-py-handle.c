@@ -95,6 +95,17 @@ wait_with_signals (AiopoolFuture *future,
     }
 }
 
+/* It is asked for with each wait: once is enough to ask the system. */
+static gboolean
+is_main_thread (void)
+{
+  static _Thread_local int answer = -1;
+
+  if (answer < 0)
+    answer = gettid () == getpid ();
+  return answer;
+}
+
 /* timeout: seconds; None or below 0 for ever. -1 with an exception set. */
 static int
 wait_for (PyObject *object,
@@ -109,7 +120,7 @@ wait_for (PyObject *object,
     return TRUE;
   if (number != NULL && number != Py_None && timeout <= 0)
     return FALSE;
-  if (gettid () == getpid ())
+  if (is_main_thread ())
     return wait_with_signals (future, timeout);
   return wait_unlocked (future, timeout);
 }

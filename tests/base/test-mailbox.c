@@ -352,6 +352,21 @@ test_mailbox_may_end_while_it_delivers (void)
     }
 }
 
+/* To attach a mailbox wakes its context: a thread that sweeps another one must not make it anew. */
+static void
+test_a_sweep_keeps_the_mailbox_of_another_context (void)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  AiopoolMailbox *mailbox = aiopool_mailbox_ref (aiopool_mailbox_for (context));
+
+  for (guint i = 0; i < 3; i++)
+    {
+      aiopool_mailbox_sweep_home ();
+      g_assert_true (aiopool_mailbox_for (context) == mailbox);
+    }
+  aiopool_mailbox_unref (mailbox);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -377,5 +392,8 @@ main (int   argc,
                    test_home_is_the_context_that_is_default_now);
   g_test_add_func ("/mailbox/ends-with-its-last-user", test_mailbox_ends_with_its_last_user);
   g_test_add_func ("/mailbox/may-end-while-it-delivers", test_mailbox_may_end_while_it_delivers);
+  g_test_add_func ("/mailbox/a-sweep-keeps-the-mailbox-of-another-context",
+                   test_a_sweep_keeps_the_mailbox_of_another_context);
+
   return g_test_run ();
 }
