@@ -45,17 +45,42 @@ aiopool_py_handle_new (PyTypeObject  *type,
   return object;
 }
 
+/* An exception in an outcome knows the frames that have the handle. */
+static int
+handle_traverse (PyObject *object,
+                 visitproc visit,
+                 void     *arg)
+{
+  AiopoolPyHandle *self = handle_of (object);
+
+  Py_VISIT (Py_TYPE (object));
+  Py_VISIT (self->news);
+  Py_VISIT (self->owner);
+  Py_VISIT (self->outcome);
+  return 0;
+}
+
+static int
+handle_clear (PyObject *object)
+{
+  AiopoolPyHandle *self = handle_of (object);
+
+  Py_CLEAR (self->news);
+  Py_CLEAR (self->owner);
+  Py_CLEAR (self->outcome);
+  return 0;
+}
+
 static void
 handle_dealloc (PyObject *object)
 {
   PyTypeObject *type = Py_TYPE (object);
   AiopoolPyHandle *self = handle_of (object);
 
+  PyObject_GC_UnTrack (object);
   if (!aiopool_py_is_copy)
     g_clear_object (&self->future);
-  Py_CLEAR (self->news);
-  Py_CLEAR (self->owner);
-  Py_CLEAR (self->outcome);
+  handle_clear (object);
   ((freefunc) PyType_GetSlot (type, Py_tp_free)) (object);
   Py_DECREF (type);
 }
@@ -527,6 +552,8 @@ static PyGetSetDef handle_getset[] = {
 
 static PyType_Slot slots[] = {
   { Py_tp_dealloc, handle_dealloc },
+  { Py_tp_traverse, handle_traverse },
+  { Py_tp_clear, handle_clear },
   { Py_tp_methods, handle_methods },
   { Py_tp_getset, handle_getset },
   { Py_tp_doc, (char *) "What will come of a task." },
@@ -536,7 +563,7 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {
   .name = "aiopool._parent.Handle",
   .basicsize = sizeof (AiopoolPyHandle),
-  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
   .slots = slots,
 };
 

@@ -51,12 +51,30 @@ failure_new (PyTypeObject *type,
   return object;
 }
 
+static int
+failure_traverse (PyObject *object,
+                  visitproc visit,
+                  void     *arg)
+{
+  Py_VISIT (Py_TYPE (object));
+  Py_VISIT (((Failure *) object)->exception);
+  return 0;
+}
+
+static int
+failure_clear (PyObject *object)
+{
+  Py_CLEAR (((Failure *) object)->exception);
+  return 0;
+}
+
 static void
 failure_dealloc (PyObject *object)
 {
   PyTypeObject *type = Py_TYPE (object);
 
-  Py_CLEAR (((Failure *) object)->exception);
+  PyObject_GC_UnTrack (object);
+  failure_clear (object);
   ((freefunc) PyType_GetSlot (type, Py_tp_free)) (object);
   Py_DECREF (type);
 }
@@ -147,12 +165,30 @@ get_n_ready (PyObject *object,
   return PyLong_FromSsize_t (count_ready (iterator_of (object)));
 }
 
+static int
+iterator_traverse (PyObject *object,
+                   visitproc visit,
+                   void     *arg)
+{
+  Py_VISIT (Py_TYPE (object));
+  Py_VISIT (iterator_of (object)->items);
+  return 0;
+}
+
+static int
+iterator_clear (PyObject *object)
+{
+  Py_CLEAR (iterator_of (object)->items);
+  return 0;
+}
+
 static void
 iterator_dealloc (PyObject *object)
 {
   PyTypeObject *type = Py_TYPE (object);
 
-  Py_CLEAR (iterator_of (object)->items);
+  PyObject_GC_UnTrack (object);
+  iterator_clear (object);
   ((freefunc) PyType_GetSlot (type, Py_tp_free)) (object);
   Py_DECREF (type);
 }
@@ -172,6 +208,8 @@ static PyGetSetDef iterator_getset[] = {
 
 static PyType_Slot iterator_slots[] = {
   { Py_tp_dealloc, iterator_dealloc },
+  { Py_tp_traverse, iterator_traverse },
+  { Py_tp_clear, iterator_clear },
   { Py_tp_methods, iterator_methods },
   { Py_tp_getset, iterator_getset },
   { Py_tp_iter, PyObject_SelfIter },
@@ -183,13 +221,15 @@ static PyType_Slot iterator_slots[] = {
 static PyType_Spec iterator_spec = {
   .name = "aiopool._parent.Iterator",
   .basicsize = sizeof (Iterator),
-  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
   .slots = iterator_slots,
 };
 
 static PyType_Slot failure_slots[] = {
   { Py_tp_new, failure_new },
   { Py_tp_dealloc, failure_dealloc },
+  { Py_tp_traverse, failure_traverse },
+  { Py_tp_clear, failure_clear },
   { Py_tp_doc, (char *) "Failure(exception): an item that is raised." },
   { 0, NULL },
 };
@@ -197,7 +237,7 @@ static PyType_Slot failure_slots[] = {
 static PyType_Spec failure_spec = {
   .name = "aiopool._parent.Failure",
   .basicsize = sizeof (Failure),
-  .flags = Py_TPFLAGS_DEFAULT,
+  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
   .slots = failure_slots,
 };
 
