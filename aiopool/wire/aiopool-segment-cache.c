@@ -134,6 +134,18 @@ check_fd (int      fd,
   return TRUE;
 }
 
+/* To be written to by whoever gets the value, since some languages have no others. What is sealed
+ * is so in pages of its own; what is not is nobody else's until it is given back. */
+static gpointer
+map (guint64 id,
+     int     fd,
+     gsize   size)
+{
+  int kind = id != 0 ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
+
+  return mmap (NULL, size, PROT_READ | PROT_WRITE, kind, fd, 0);
+}
+
 static Mapping *
 mapping_new (guint64   id,
              int       fd,
@@ -146,7 +158,7 @@ mapping_new (guint64   id,
 
   if (!check_fd (fd, seals_needed, &size, error))
     return NULL;
-  data = size > 0 ? mmap (NULL, size, PROT_READ, MAP_SHARED, fd, 0) : NULL;
+  data = size > 0 ? map (id, fd, size) : NULL;
   if (data == MAP_FAILED)
     {
       int saved_errno = errno;

@@ -401,12 +401,40 @@ test_values_may_go_in_another_thread_at_any_time (void)
   g_mutex_clear (&owner.lock);
 }
 
+/* As languages do whose values can be changed. */
+static void
+fill_value (GBytes *bytes,
+            int     fill)
+{
+  memset ((gpointer) g_bytes_get_data (bytes, NULL), fill, g_bytes_get_size (bytes));
+}
+
+static void
+test_a_value_may_be_written_to (void)
+{
+  Owner owner;
+  AiopoolSegmentCache *cache = cache_new (&owner);
+  int fd = make_memfd (10000, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 7);
+  g_autoptr (GBytes) one = open_value (cache, 0, 10000, dup (fd));
+  g_autoptr (GBytes) other = open_value (cache, 0, 10000, dup (fd));
+  g_autoptr (GBytes) shared = open_value (cache, 5, 10000, make_memfd (10000, F_SEAL_SHRINK, 8));
+
+  fill_value (one, 1);
+  check_filled (one, 1);
+  check_filled (other, 7);
+  fill_value (shared, 2);
+  check_filled (shared, 2);
+  close (fd);
+  cache_close (cache, &owner);
+}
+
 int
 main (int   argc,
       char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/segment-cache/a-value-may-be-written-to", test_a_value_may_be_written_to);
   g_test_add_func ("/segment-cache/values-go-through-one-segment-again-and-again",
                    test_values_go_through_one_segment_again_and_again);
   g_test_add_func ("/segment-cache/single-values-go-through-without-ids",
