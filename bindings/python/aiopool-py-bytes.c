@@ -7,6 +7,7 @@ typedef struct
 {
   PyObject_HEAD
   GBytes *bytes; /* (owned) */
+  gboolean is_writable;
 } Bytes;
 
 static void
@@ -24,11 +25,12 @@ bytes_getbuffer (PyObject  *object,
                  Py_buffer *view,
                  int        flags)
 {
+  Bytes *self = (Bytes *) object;
   gsize size;
-  gconstpointer data = g_bytes_get_data (((Bytes *) object)->bytes, &size);
+  gconstpointer data = g_bytes_get_data (self->bytes, &size);
 
   return PyBuffer_FillInfo (view, object, (gpointer) (data != NULL ? data : ""), (Py_ssize_t) size,
-                            1, flags);
+                            !self->is_writable, flags);
 }
 
 static PyType_Slot slots[] = {
@@ -51,9 +53,9 @@ aiopool_py_bytes_init (PyObject *module)
   return aiopool_py.bytes_type != NULL;
 }
 
-/* A read-only memoryview. */
-PyObject *
-aiopool_py_view (GBytes *bytes)
+static PyObject *
+make_view (GBytes   *bytes,
+           gboolean  is_writable)
 {
   allocfunc alloc = (allocfunc) PyType_GetSlot (aiopool_py.bytes_type, Py_tp_alloc);
   Bytes *self = (Bytes *) alloc (aiopool_py.bytes_type, 0);
@@ -62,9 +64,25 @@ aiopool_py_view (GBytes *bytes)
   if (self == NULL)
     return NULL;
   self->bytes = g_bytes_ref (bytes);
+  self->is_writable = is_writable;
   view = PyMemoryView_FromObject ((PyObject *) self);
   Py_DECREF (self);
   return view;
+}
+
+/* A read-only memoryview. */
+PyObject *
+aiopool_py_view (GBytes *bytes)
+{
+  return make_view (bytes, FALSE);
+}
+
+/* A memoryview that can be written to, of what came from another process for this one alone: the
+ * library has it in memory of its own, or has mapped it so. */
+PyObject *
+aiopool_py_view_own (GBytes *bytes)
+{
+  return make_view (bytes, TRUE);
 }
 
 static void

@@ -63,7 +63,7 @@ static PyObject *
 load (GBytes *bytes,
       guint8  start)
 {
-  PyObject *view = aiopool_py_view (bytes);
+  PyObject *view = aiopool_py_view_own (bytes);
   PyObject *loader = choose_loader (start);
   PyObject *value = NULL;
 

@@ -34,6 +34,7 @@ GVariant *aiopool_py_pack             (PyObject    *object);
 
 /* bytes: memory of the library for Python, and the other way. */
 PyObject *aiopool_py_view             (GBytes      *bytes);
+PyObject *aiopool_py_view_own         (GBytes      *bytes);
 GBytes   *aiopool_py_hold             (PyObject    *object);
 gboolean  aiopool_py_bytes_init       (PyObject    *module);
 

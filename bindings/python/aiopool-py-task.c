@@ -50,13 +50,13 @@ choose_loader (guint8 start)
   return aiopool_py_hooks.unpack;
 }
 
-/* The value of a payload. NULL with an exception set. */
+/* The value of the payload of a result. NULL with an exception set. */
 PyObject *
 aiopool_py_load (GBytes *bytes)
 {
   gsize size;
   const guint8 *data = g_bytes_get_data (bytes, &size);
-  PyObject *view = aiopool_py_view (bytes);
+  PyObject *view = aiopool_py_view_own (bytes);
   PyObject *value = NULL;
 
   if (view != NULL && import_modules ())

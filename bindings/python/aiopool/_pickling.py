@@ -17,9 +17,10 @@ little-endian:
      24+16n        the pickle; then, after zeros, the buffers
 
 A large payload travels as shared memory. Buffers are not copied out of that: what is made of them
-(an array of NumPy, a memoryview) is read-only and keeps the memory until it is gone. With WRITABLE
-each is copied, once, and can be written to. Objects of the types bytes and bytearray own their memory,
-so they are copied once in any case.
+(an array of NumPy, a memoryview) keeps the memory until it is gone. It can be written to, for nobody
+else reads there any more, unless the payload was given as something that is read-only; then, with
+WRITABLE, each buffer is copied. Objects of the types bytes and bytearray own their memory, so they are
+copied once in any case. A memoryview that was read-only is so again.
 
 **A call** is the value `(function, args, kwargs)`, or `(args, kwargs)` if the name of the task is that
 of the function (`module:qualified.name`). `pack_call` makes it.
@@ -74,18 +75,17 @@ def reduce_memory(value):
         return bytes, (PickleBuffer(value),)
     if type(value) is bytearray:
         return bytearray, (PickleBuffer(value),)
+    is_readonly = value.readonly
     if not value.c_contiguous:
-        value = memoryview(value.tobytes()).cast("B").cast(value.format, value.shape)
-    if value.format == "B" and value.ndim == 1:
-        return memoryview, (PickleBuffer(value),)
-    return restore_memoryview, (PickleBuffer(value), value.format, value.shape)
+        value = memoryview(bytearray(value.tobytes())).cast(value.format, value.shape)
+    return restore_memoryview, (PickleBuffer(value), value.format, value.shape, is_readonly)
 
 
-def restore_memoryview(buffer, format, shape):
+def restore_memoryview(buffer, format, shape, is_readonly):
     view = memoryview(buffer)
-    if view.format != "B" or view.ndim != 1:
-        view = view.cast("B")
-    return view.cast(format, shape)
+    if view.format != format or view.shape != shape:
+        view = view.cast("B").cast(format, shape)
+    return view.toreadonly() if is_readonly else view
 
 
 def replace(value):
@@ -183,7 +183,7 @@ def unpack(payload):
     if end + size > len(view):
         raise ValueError("the payload ends before its pickle")
     buffers = [slice_of(view, at) for at in range(HEADER_SIZE, end, 16)]
-    if number[1] & WRITABLE:
+    if number[1] & WRITABLE and view.readonly:
         buffers = [bytearray(buffer) for buffer in buffers]
     return loads(view[end:end + size], buffers=buffers)
 
