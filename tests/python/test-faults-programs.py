@@ -226,11 +226,14 @@ def no_main_guard(face):
 # --- where objects go -----------------------------------------------------------------------------
 
 
+def has_gone(wanted):
+    gc.collect()  # again and again: a cycle may have been in use by another thread
+    return {what for what, name, is_known in tasks.gone} >= set(wanted)
+
+
 def expect_known_here(*wanted):
     """When the thread that tells of ends has let go of what it told of."""
-    gc.collect()
-    wait_until(lambda: {what for what, name, is_known in tasks.gone} >= set(wanted),
-               f"that all of {wanted} goes")
+    wait_until(lambda: has_gone(wanted), f"that all of {wanted} goes")
     expect_known(tasks.take_gone(), wanted)
 
 

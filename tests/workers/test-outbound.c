@@ -39,6 +39,7 @@ way_open (Way *way)
   int page_fd;
 
   start_engine ();
+  run_there (do_nothing, NULL); /* it has its descriptors */
   g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, data), ==, 0);
   g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control), ==, 0);
   way->data_fd = data[0];
