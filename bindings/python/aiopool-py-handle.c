@@ -232,6 +232,13 @@ handle_keep (PyObject *object,
 }
 
 static PyObject *
+get_task_id (PyObject *object,
+             void     *closure)
+{
+  return PyLong_FromUnsignedLongLong (handle_of (object)->task_id);
+}
+
+static PyObject *
 get_outcome (PyObject *object,
              void     *closure)
 {
@@ -532,6 +539,7 @@ static PyGetSetDef handle_getset[] = {
   { "state", get_state, NULL, "One of the STATE_ numbers.", NULL },
   { "has_ended", get_has_ended, NULL, "Whether the task has ended, in whatever way.", NULL },
   { "_owner", get_owner, NULL, "What the pool has as its owner, or None.", NULL },
+  { "task_id", get_task_id, NULL, "The number of the task in its pool, from 1 on.", NULL },
   { "_outcome", get_outcome, NULL, "(result, exception), or None before it was asked for.", NULL },
   { "error", get_error, NULL, "(domain, code, message), or None.", NULL },
   { "error_payload", get_error_payload, NULL, "The pickled exception, or None.", NULL },

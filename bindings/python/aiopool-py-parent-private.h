@@ -29,6 +29,7 @@ typedef struct
   PyObject      *news;   /* (owned) (nullable): list of what the task has emitted, not yet taken */
   PyObject      *owner;  /* (owned) (nullable): of its pool */
   PyObject      *outcome; /* (owned) (nullable): (result, exception), once somebody has asked */
+  guint64        task_id; /* of the tasks of its pool, from 1 on; 0 if it is none of them */
   gboolean       is_told; /* the queue knows that there is news */
 } AiopoolPyHandle;
 

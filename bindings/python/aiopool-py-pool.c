@@ -10,6 +10,7 @@ typedef struct
   PyObject    *names; /* (owned): dict from functions to their names */
   PyObject    *home;  /* (owned) (nullable): queue in which is told what nobody else hears */
   PyObject    *owner; /* (owned) (nullable): what its handles say is their owner */
+  guint64      n_submitted;
 } Pool;
 
 static PyTypeObject *pool_type; /* (owned) */
@@ -436,6 +437,8 @@ submit (Pool         *self,
   if (future == NULL)
     return raise_for (self, error);
   handle = aiopool_py_handle_new (type, future, self->owner);
+  if (handle != NULL)
+    ((AiopoolPyHandle *) handle)->task_id = ++self->n_submitted;
   if (handle != NULL && queue != Py_None)
     aiopool_py_queue_keep (queue, id, handle);
   return handle;

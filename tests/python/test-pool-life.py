@@ -114,6 +114,25 @@ class Life(pool_case.Case):
         self.assertTrue(pool.join(LIMIT))
         self.assertEqual([pool.count_workers(), pool.spawn_max_workers()], [0, 2])
 
+    def test_workers_and_tasks_have_numbers(self):
+        pool = self.make_pool(2, name="numbers")
+        self.assertEqual(pool.workers, ())
+        futures = [pool.submit(tasks.add, i) for i in range(3)]
+        self.assertEqual([future.task_id for future in futures], [1, 2, 3])
+        pool.spawn_max_workers()
+        first, second = pool.workers
+        self.assertEqual([first.worker_id, second.worker_id], [1, 2])
+        self.assertEqual(first.worker_name, "aiopool-numbers-process-worker-1")
+        self.assertNotEqual(first.pid, second.pid)
+        self.assertTrue(first.is_alive())
+        self.assertIsNone(first.exit_code)
+        release = self.hold(pool)
+        self.wait_until(lambda: first.is_busy() or second.is_busy())
+        release()
+        os.kill(first.pid, signal.SIGKILL)
+        self.wait_until(lambda: not first.is_alive())
+        self.assertEqual(first.exit_code, -signal.SIGKILL)
+
     def test_a_join_lets_workers_go_and_has_an_end(self):
         pool = self.make_pool(1)
         release = self.hold(pool)

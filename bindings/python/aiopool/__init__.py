@@ -37,6 +37,7 @@ _PLACES = {
     "TaskTimeoutError": "_errors",
     "TripleProcessPool": "_pool",
     "UnknownFunctionError": "_errors",
+    "Worker": "_workers",
     "WorkerCrashedError": "_errors",
     "as_done": "_waits",
     "collect": "_waits",

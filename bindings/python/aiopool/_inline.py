@@ -37,6 +37,7 @@ class InlineFuture(Future):
     error = error_payload = error_info = standard_error = message = None
     progress = 0.0
     function = None
+    task_id = 0
     submitted_at = started_at = finished_at = 0.0
     _state = _core.STATE_PENDING
     _result = None
@@ -264,6 +265,7 @@ class InlineCore:
         self.is_started = False
         self.is_closed = False
         self.failure = None
+        self.n_submitted = 0
 
     def make_future(self, function, options):
         self.check()
@@ -272,6 +274,8 @@ class InlineCore:
             self.try_out(self.initializer, _core.InitializerError, "initializer")
             self.check()
         future = InlineFuture()
+        self.n_submitted += 1
+        future.task_id = self.n_submitted
         future.function = _core.name_of(function) or getattr(function, "__qualname__", "function")
         future._fds = check_options(options or {})
         return future

@@ -359,6 +359,13 @@ class ProcessPool(Pool):
         return self._core.get("is_broken")
 
     @property
+    def workers(self):
+        """A tuple of the Workers that there are; those that are being started are waited for."""
+        from aiopool._workers import Worker
+
+        return tuple([Worker(worker, self.name) for worker in self._core.workers()])
+
+    @property
     def cancelled_tasks(self):
         """(target, args, kwargs) of each task that the shutdown, or what broke the pool, has kept from
         being run."""
