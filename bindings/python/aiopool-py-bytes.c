@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "aiopool-py-private.h"
 
+#include <string.h>
+
+#define MUCH (1024 * 1024) /* bytes, to copy which takes so long that other threads should run */
+
 /* A GBytes that Python can look into without copying: the memory stays as long as somebody does. */
 
 typedef struct
@@ -46,11 +50,47 @@ static PyType_Spec spec = {
   .slots = slots,
 };
 
+static void
+copy_memory (char       *out,
+             const char *data,
+             gsize       size)
+{
+  if (size < MUCH)
+    {
+      memcpy (out, data, size);
+      return;
+    }
+  Py_BEGIN_ALLOW_THREADS
+  memcpy (out, data, size);
+  Py_END_ALLOW_THREADS
+}
+
+static PyObject *
+copy (PyObject *module,
+      PyObject *object)
+{
+  Py_buffer view;
+  PyObject *bytes;
+
+  if (PyObject_GetBuffer (object, &view, PyBUF_SIMPLE) != 0)
+    return NULL;
+  bytes = PyBytes_FromStringAndSize (NULL, view.len);
+  if (bytes != NULL)
+    copy_memory (PyBytes_AsString (bytes), view.buf, (gsize) view.len);
+  PyBuffer_Release (&view);
+  return bytes;
+}
+
+static PyMethodDef functions[] = {
+  { "copy", copy, METH_O, "copy(buffer): bytes; other threads run while they are many." },
+  { NULL, NULL, 0, NULL },
+};
+
 gboolean
 aiopool_py_bytes_init (PyObject *module)
 {
   aiopool_py.bytes_type = (PyTypeObject *) PyType_FromSpec (&spec);
-  return aiopool_py.bytes_type != NULL;
+  return aiopool_py.bytes_type != NULL && PyModule_AddFunctions (module, functions) == 0;
 }
 
 static PyObject *

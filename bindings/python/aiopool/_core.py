@@ -70,6 +70,9 @@ from aiopool._parent import (  # noqa: F401
     STATE_CANCELLED, STATE_DONE, STATE_FAILED, STATE_PENDING, STATE_RUNNING, TASK_ERROR,
     WORKER_BUSY, WORKER_CLOSING, WORKER_DEAD, WORKER_IDLE, WORKER_STARTING, Handle, Queue)
 
+MUCH = 4 << 20  # bytes of a result, to make which would hold up an event loop
+
+
 # --- errors ---------------------------------------------------------------------------------------
 
 

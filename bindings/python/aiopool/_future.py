@@ -288,11 +288,19 @@ class Future:
         if self.is_cancelled:
             twin.cancel("the task was cancelled")
             return
+        if self._outcome is None and self.n_bytes > _core.MUCH:
+            self._settle_aside(twin)
+            return
         result, exception = self._get_outcome()
         if exception is None:
             twin.set_result(result)
         else:
             twin.set_exception(as_error(exception))  # of StopIteration asyncio would refuse it
+
+    def _settle_aside(self, twin):
+        """Has another thread make what takes so long that the loop would stand still."""
+        loading = twin.get_loop().run_in_executor(None, self._get_outcome)
+        loading.add_done_callback(lambda loading: self._settle(twin))
 
     def __await__(self):
         return self.as_asyncio().__await__()

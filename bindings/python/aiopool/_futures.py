@@ -108,6 +108,8 @@ class Future(Handle, Base):
 
     def on_ended(self):
         """The future is followed and has ended; by the collector, or by who has cancelled it."""
+        if self.n_bytes > _core.MUCH:  # a loop that is told now should not have to make it
+            self._look()
         with self._condition:
             if self._final is not None:
                 return

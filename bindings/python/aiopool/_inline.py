@@ -37,7 +37,7 @@ class InlineFuture(Future):
     error = error_payload = error_info = standard_error = message = None
     progress = 0.0
     function = None
-    task_id = 0
+    task_id = n_bytes = 0
     submitted_at = started_at = finished_at = 0.0
     _state = _core.STATE_PENDING
     _result = None

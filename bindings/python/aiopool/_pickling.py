@@ -46,6 +46,7 @@ MAGIC = b"aiopool\x01"
 PLAIN_STARTS = (b"(", b"N", b"T", b"F", b"i", b"l", b"g", b"t", b"u", b"s")
 WRITABLE = 1
 ALIGNMENT = 64
+EXTENSIONS = ("aiopool._parent", "aiopool._native", "aiopool._gobject")  # of which one is there
 LARGE = 64 * 1024  # bytes; smaller buffers stay in the pickle
 HEADER_SIZE = 24
 MAX_EXCEPTION_SIZE = 256 * 1024
@@ -72,13 +73,20 @@ class Large:
 
 def reduce_memory(value):
     if type(value) is bytes:
-        return bytes, (PickleBuffer(value),)
+        return restore_bytes, (PickleBuffer(value),)
     if type(value) is bytearray:
         return bytearray, (PickleBuffer(value),)
     is_readonly = value.readonly
     if not value.c_contiguous:
         value = memoryview(bytearray(value.tobytes())).cast(value.format, value.shape)
     return restore_memoryview, (PickleBuffer(value), value.format, value.shape, is_readonly)
+
+
+def restore_bytes(buffer):
+    for name in EXTENSIONS:
+        if name in sys.modules:
+            return sys.modules[name].copy(buffer)
+    return bytes(buffer)
 
 
 def restore_memoryview(buffer, format, shape, is_readonly):
