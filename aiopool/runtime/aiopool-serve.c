@@ -101,6 +101,7 @@ aiopool_server_flush (AiopoolServer *self)
 {
   aiopool_outbox_flush (self->session->outbox);
   self->now = 0;
+  self->has_flushed = TRUE;
 }
 
 void
@@ -132,12 +133,29 @@ take_frame (AiopoolServer      *self,
     aiopool_server_break_off (self, "a malformed definition", frame->type);
 }
 
-/* Answers wait, and not for long, while there is more in the socket. */
+/* Whether calls may be under way that need a loop to end. */
+static gboolean
+needs_loop (AiopoolServer *self)
+{
+  return self->has_deferred || aiopool_registry_has_async (self->registry);
+}
+
+/* Answers wait, and not for long, while there is more in the socket. A loop gets its turn. */
 static gboolean
 may_read_on (AiopoolServer *self)
 {
-  return self->now != 0 && self->now - self->flushed <= LONG_WAIT &&
-         aiopool_server_get_unread (self) > 0;
+  return self->now != 0 && self->now - self->flushed <= LONG_WAIT && !self->has_ended &&
+         !(self->has_flushed && needs_loop (self)) && aiopool_server_get_unread (self) > 0;
+}
+
+/* FALSE if there is nothing now, or never again. */
+static gboolean
+read_on (AiopoolServer *self)
+{
+  AiopoolIoStatus status = aiopool_reader_fill (self->session->reader, FALSE);
+
+  self->has_ended = status == AIOPOOL_IO_END;
+  return status == AIOPOOL_IO_OK;
 }
 
 static AiopoolFrameStatus
@@ -147,8 +165,7 @@ take_next (AiopoolServer *self,
   AiopoolReader *reader = self->session->reader;
   AiopoolFrameStatus status = aiopool_reader_next (reader, frame);
 
-  while (status == AIOPOOL_FRAME_MORE && may_read_on (self) &&
-         aiopool_reader_fill (reader, FALSE) == AIOPOOL_IO_OK)
+  while (status == AIOPOOL_FRAME_MORE && may_read_on (self) && read_on (self))
     status = aiopool_reader_next (reader, frame);
   return status;
 }
@@ -169,6 +186,7 @@ handle (AiopoolServer *self)
   gboolean may_start = TRUE;
 
   self->is_handling = TRUE;
+  self->has_flushed = FALSE;
   self->now = 0;
   aiopool_server_run_chunks (self);
   while (self->fault == NULL && (may_start = !is_full (self)) &&
@@ -206,9 +224,9 @@ serve_plainly (AiopoolServer *self)
 
       if (self->fault != NULL)
         return FALSE;
-      if (!is_done || self->has_deferred || aiopool_registry_has_async (self->registry))
+      if (!is_done || needs_loop (self))
         return TRUE;
-      if (wait_for_tasks (self) == AIOPOOL_IO_END)
+      if (self->has_ended || wait_for_tasks (self) == AIOPOOL_IO_END)
         return FALSE;
     }
 }
@@ -259,14 +277,13 @@ go_on (AiopoolServer *self)
           return;
         }
     }
-  if (self->fault != NULL)
+  if (self->fault == NULL && !self->has_ended)
     {
-      stop_watching (self);
-      g_main_loop_quit (self->loop);
+      start_watching (self);
+      return;
     }
-  else if (!self->has_ended)
-    start_watching (self);
-  else if (!wait_for_calls (self))
+  stop_watching (self);
+  if (self->fault != NULL || !wait_for_calls (self))
     g_main_loop_quit (self->loop);
 }
 
@@ -292,9 +309,7 @@ on_readable (int          fd,
       stop_watching (self); /* go_on() starts it again */
       return G_SOURCE_REMOVE;
     }
-  self->has_ended = aiopool_reader_fill (self->session->reader, FALSE) == AIOPOOL_IO_END;
-  if (self->has_ended)
-    stop_watching (self);
+  read_on (self);
   go_on (self);
   return self->watch != NULL ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
@@ -322,7 +337,7 @@ aiopool_serve_dispatch (void)
   if (self->is_handling)
     return AIOPOOL_WORKER_NEXT_WAIT;
   if (!self->has_ended && !is_full (self))
-    self->has_ended = aiopool_reader_fill (self->session->reader, FALSE) == AIOPOOL_IO_END;
+    read_on (self);
   while (!handle (self))
     {
       if (wait_for_calls (self))

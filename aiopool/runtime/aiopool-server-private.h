@@ -27,6 +27,7 @@ struct _AiopoolServer
   int              n_outstanding; /* atomic: asynchronous calls that are not answered */
   int              is_waiting;    /* atomic: on_wake() wanted when one of them is */
   gboolean         is_handling;   /* a function may iterate the main context */
+  gboolean         has_flushed;   /* answers, since what was read is handled */
   gboolean         has_deferred;  /* a hook put off an answer */
   gboolean         has_ended;     /* the parent writes no more */
   const char      *fault;         /* (nullable): what the parent did that it may not */

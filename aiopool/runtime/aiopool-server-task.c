@@ -198,7 +198,8 @@ start_task (AiopoolServer            *self,
   flush_after_task (self, started, size);
 }
 
-/* A task that was taken back: the memory of its argument goes back too. */
+/* A task that was taken back: the memory of its argument goes back too. There may be many, and
+ * answers wait meanwhile. */
 static void
 drop_task (AiopoolServer            *self,
            const AiopoolTaskMessage *message,
@@ -210,6 +211,8 @@ drop_task (AiopoolServer            *self,
   if (message->argument.transport != AIOPOOL_TRANSPORT_INLINE)
     aiopool_argument_read (&argument, self->session, &message->argument, &owned, NULL);
   aiopool_argument_clear (&argument);
+  self->now = g_get_monotonic_time ();
+  aiopool_server_flush_if_late (self);
 }
 
 /* Before the task @id is said to have started, so that no cancel of it comes too early. After one

@@ -9,7 +9,9 @@
 #include "aiopool/wire/aiopool-worker-fds-private.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,9 +21,14 @@
 #define TASK_ID(slot) ((guint64) 1 << 16 | (slot)) /* generation 1 */
 #define CANCEL_FORCED 1
 
-typedef enum { QUICK, GATE, FLOOD, N_FUNCTIONS } Function;
+#define ASYNC_VARIABLE "AIOPOOL_TEST_ASYNC"
+#define PATIENCE 10 /* seconds */
+#define FIRST_BYTES (128 * 1024) /* that a socket takes */
+#define MAX_BYTES (3 * 1024 * 1024) /* of which a worker checks less in a millisecond */
 
-static const char *names[N_FUNCTIONS] = { "quick", "gate", "flood" };
+typedef enum { QUICK, GATE, FLOOD, STARVE, LATER, N_FUNCTIONS } Function;
+
+static const char *names[N_FUNCTIONS] = { "quick", "gate", "flood", "starve", "later" };
 
 static GVariant *
 quick (AiopoolCall *call,
@@ -45,6 +52,37 @@ gate (AiopoolCall *call,
   while (read (fds[0], &byte, 1) > 0)
     ;
   return g_variant_new_boolean (TRUE);
+}
+
+/* As gate; then the worker gets no more descriptors. */
+static GVariant *
+starve (AiopoolCall *call,
+        GVariant    *arguments,
+        gpointer     user_data,
+        GError     **error)
+{
+  const struct rlimit none = { 0, 0 };
+  GVariant *result = gate (call, arguments, user_data, error);
+
+  if (setrlimit (RLIMIT_NOFILE, &none) != 0)
+    _exit (9);
+  return result;
+}
+
+static gboolean
+on_later (gpointer data)
+{
+  aiopool_call_return_value (data, g_variant_new_boolean (TRUE));
+  return G_SOURCE_REMOVE;
+}
+
+/* Answers when the main context is iterated. */
+static void
+later (AiopoolCall *call,
+       GVariant    *arguments,
+       gpointer     user_data)
+{
+  g_idle_add_full (G_PRIORITY_DEFAULT, on_later, g_object_ref (call), g_object_unref);
 }
 
 /* More than a socket and the outbox take, and more than there is credit for. */
@@ -77,6 +115,9 @@ register_functions (AiopoolService *service,
   aiopool_service_add (service, "quick", quick, NULL, on_dropped);
   aiopool_service_add (service, "gate", gate, NULL, NULL);
   aiopool_service_add (service, "flood", flood, NULL, NULL);
+  aiopool_service_add (service, "starve", starve, NULL, NULL);
+  if (g_getenv (ASYNC_VARIABLE) != NULL)
+    aiopool_service_add_async (service, "later", later, NULL, NULL);
 }
 
 typedef struct
@@ -127,11 +168,13 @@ next_frame (AiopoolReader *reader,
 }
 
 static void
-send_config (Parent *self)
+send_config (Parent *self,
+             guint   tasks_per_worker)
 {
   AiopoolConfigMessage config = {
     .version_min = AIOPOOL_PROTOCOL_VERSION, .version_max = AIOPOOL_PROTOCOL_VERSION,
-    .max_result_size = G_MAXUINT32, .is_trusted = TRUE, .tasks_per_worker = 1,
+    .max_result_size = G_MAXUINT32, .is_trusted = TRUE,
+    .tasks_per_worker = tasks_per_worker,
   };
   g_autofree guint8 *frame = g_malloc0 (aiopool_message_config_size ());
 
@@ -159,9 +202,12 @@ lead_group (gpointer data)
   setpgid (0, 0);
 }
 
+/* With more than one task at once there is an asynchronous function. */
 static Parent *
-parent_new (void)
+parent_new_with (guint tasks_per_worker)
 {
+  const struct timeval patience = { .tv_sec = PATIENCE };
+
   g_autoptr (GSubprocessLauncher) launcher =
     g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE);
   Parent *self = g_new0 (Parent, 1);
@@ -171,22 +217,31 @@ parent_new (void)
   int page_fd;
 
   self->data_fd = give_socket (launcher, AIOPOOL_FD_DATA);
+  setsockopt (self->data_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   self->control_fd = give_socket (launcher, AIOPOOL_FD_CONTROL);
   self->page = aiopool_status_page_new (&page_fd, &error);
   g_assert_no_error (error);
   g_subprocess_launcher_take_fd (launcher, page_fd, AIOPOOL_FD_STATUS);
   g_subprocess_launcher_setenv (launcher, AIOPOOL_WORKER_VARIABLE, "1:0", TRUE);
+  if (tasks_per_worker > 1)
+    g_subprocess_launcher_setenv (launcher, ASYNC_VARIABLE, "1", TRUE);
   g_subprocess_launcher_set_child_setup (launcher, lead_group, NULL, NULL);
   self->worker = g_subprocess_launcher_spawn (launcher, &error, program, NULL);
   g_assert_no_error (error);
   g_subprocess_launcher_close (launcher);
   self->data = aiopool_reader_new (self->data_fd);
   self->control = aiopool_reader_new (self->control_fd);
-  send_config (self);
+  send_config (self, tasks_per_worker);
   next_frame (self->data, &hello);
   g_assert_cmpuint (hello.type, ==, AIOPOOL_FRAME_HELLO);
   define_functions (self);
   return self;
+}
+
+static Parent *
+parent_new (void)
+{
+  return parent_new_with (1);
 }
 
 /* Returns: (transfer full): what the worker printed until its end. */
@@ -246,7 +301,7 @@ send_two (Parent      *self,
   gsize size;
 
   message.function = first;
-  append_task (self, bytes, TASK_ID (1), &message, first == GATE);
+  append_task (self, bytes, TASK_ID (1), &message, first != QUICK);
   size = bytes->len;
   message.function = second;
   append_task (self, bytes, TASK_ID (2), &message, second == GATE);
@@ -442,6 +497,93 @@ test_a_parent_that_says_it_wrote_more_is_answered (void)
     }
 }
 
+/* Their type takes longer to check than they take to write. */
+static GByteArray *
+new_revoked_tasks (Parent *self)
+{
+  GByteArray *bytes = g_byte_array_new ();
+  g_autofree char *many = g_strnfill (200, 'i');
+  g_autofree char *type = g_strdup_printf ("(a%s)", many);
+  AiopoolTaskMessage message = { .function = QUICK };
+
+  message.argument.view = (AiopoolPayloadView) { AIOPOOL_FORMAT_GVARIANT, type, "", 0 };
+  for (guint i = 2; i < AIOPOOL_STATUS_N_SLOTS; i++)
+    {
+      append_task (self, bytes, TASK_ID (i), &message, 0);
+      g_assert_true (aiopool_status_page_revoke (self->page, TASK_ID (i)));
+    }
+  return bytes;
+}
+
+/* One task, and then others that were taken back, until it is answered: soon, while the worker has
+ * never read all. */
+static void
+check_is_answered_while_others_come (Parent   *self,
+                                     Function  function)
+{
+  AiopoolTaskMessage message = { .function = function, .argument.view.format = AIOPOOL_FORMAT_RAW };
+  struct pollfd poll_fd = { self->data_fd, POLLIN, 0 };
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  g_autoptr (GByteArray) others = new_revoked_tasks (self);
+  gsize written = FIRST_BYTES;
+
+  append_task (self, bytes, TASK_ID (1), &message, 0);
+  g_byte_array_append (bytes, others->data, FIRST_BYTES);
+  aiopool_status_page_set_written (self->page, G_MAXUINT64);
+  send_bytes (self->data_fd, bytes->data, bytes->len, NULL);
+  while (poll (&poll_fd, 1, 0) == 0)
+    {
+      gsize start = written % others->len;
+      gsize sent;
+
+      g_assert_cmpuint (written, <, MAX_BYTES);
+      aiopool_channel_send (self->data_fd, others->data + start, others->len - start, NULL, &sent);
+      written += sent;
+    }
+  expect_result (self, TASK_ID (1));
+}
+
+static void
+test_an_answer_does_not_wait_for_tasks_that_were_taken_back (void)
+{
+  g_autoptr (Parent) parent = parent_new ();
+
+  check_is_answered_while_others_come (parent, QUICK);
+}
+
+static void
+test_a_loop_is_iterated_while_there_is_more_in_the_socket (void)
+{
+  g_autoptr (Parent) parent = parent_new_with (2);
+
+  check_is_answered_while_others_come (parent, LATER);
+}
+
+/* With the frame that it cannot take the worker has lost others: it must not wait for more. */
+static void
+test_a_worker_without_descriptors_for_a_task_ends (void)
+{
+  g_autoptr (Parent) parent = parent_new ();
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  AiopoolTaskMessage message = { .function = GATE, .argument.view.format = AIOPOOL_FORMAT_RAW };
+  g_autoptr (GUnixFDList) fds = NULL;
+  g_autoptr (GUnixFDList) others = NULL;
+  int end, other_end;
+
+  fds = new_gate (&end);
+  others = new_gate (&other_end);
+  aiopool_status_page_set_written (parent->page, G_MAXUINT64);
+  send_two (parent, STARVE, QUICK, fds);
+  await_start (parent, TASK_ID (1));
+  append_task (parent, bytes, TASK_ID (3), &message, 1);
+  send_bytes (parent->data_fd, bytes->data, bytes->len, others);
+  close (end);
+  close (other_end);
+  expect_result (parent, TASK_ID (1));
+  expect_result (parent, TASK_ID (2));
+  g_assert_cmpint (aiopool_reader_fill (parent->data, TRUE), ==, AIOPOOL_IO_END);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -458,5 +600,11 @@ main (int   argc,
                    test_a_function_that_logs_waits_for_nobody);
   g_test_add_func ("/workers/fake-parent/one-that-says-it-wrote-more-is-answered",
                    test_a_parent_that_says_it_wrote_more_is_answered);
+  g_test_add_func ("/workers/fake-parent/an-answer-does-not-wait-for-tasks-that-were-taken-back",
+                   test_an_answer_does_not_wait_for_tasks_that_were_taken_back);
+  g_test_add_func ("/workers/fake-parent/a-loop-is-iterated-while-there-is-more-in-the-socket",
+                   test_a_loop_is_iterated_while_there_is_more_in_the_socket);
+  g_test_add_func ("/workers/fake-parent/a-worker-without-descriptors-for-a-task-ends",
+                   test_a_worker_without_descriptors_for_a_task_ends);
   return g_test_run ();
 }
