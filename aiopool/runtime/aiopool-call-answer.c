@@ -75,6 +75,15 @@ end_call (AiopoolCall *self)
   self->answered (self->owner, self);
 }
 
+/* An item's answer that has a frame of its own: the next item begins now, and may take long. */
+static void
+end_framed (AiopoolCall *self)
+{
+  if (self->chunk != NULL)
+    aiopool_outbox_watch (self->session->outbox);
+  end_call (self);
+}
+
 static const guint32 *
 index_of (AiopoolCall *self)
 {
@@ -88,7 +97,7 @@ send_error (AiopoolCall  *self,
 {
   aiopool_parcel_send_error (self->session, self->id, self->started, ended, index_of (self), error,
                              self->info);
-  end_call (self);
+  end_framed (self);
 }
 
 /* @error: (transfer full) (nullable): why there is no parcel. */
@@ -106,7 +115,7 @@ send_parcel (AiopoolCall   *self,
     }
   aiopool_parcel_send_result (parcel, self->session, self->id, self->started, ended,
                               index_of (self), self->result_fds);
-  end_call (self);
+  end_framed (self);
 }
 
 static gboolean

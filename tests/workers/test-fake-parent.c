@@ -26,9 +26,9 @@
 #define FIRST_BYTES (128 * 1024) /* that a socket takes */
 #define MAX_BYTES (3 * 1024 * 1024) /* of which a worker checks less in a millisecond */
 
-typedef enum { QUICK, GATE, FLOOD, STARVE, LATER, N_FUNCTIONS } Function;
+typedef enum { QUICK, GATE, FLOOD, STARVE, PICKY, LATER, N_FUNCTIONS } Function;
 
-static const char *names[N_FUNCTIONS] = { "quick", "gate", "flood", "starve", "later" };
+static const char *names[N_FUNCTIONS] = { "quick", "gate", "flood", "starve", "picky", "later" };
 
 static GVariant *
 quick (AiopoolCall *call,
@@ -67,6 +67,19 @@ starve (AiopoolCall *call,
   if (setrlimit (RLIMIT_NOFILE, &none) != 0)
     _exit (9);
   return result;
+}
+
+/* FALSE fails at once, TRUE is as gate. */
+static GVariant *
+picky (AiopoolCall *call,
+       GVariant    *arguments,
+       gpointer     user_data,
+       GError     **error)
+{
+  if (g_variant_get_boolean (arguments))
+    return gate (call, arguments, user_data, error);
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_FAILED, "not this one");
+  return NULL;
 }
 
 static gboolean
@@ -116,6 +129,7 @@ register_functions (AiopoolService *service,
   aiopool_service_add (service, "gate", gate, NULL, NULL);
   aiopool_service_add (service, "flood", flood, NULL, NULL);
   aiopool_service_add (service, "starve", starve, NULL, NULL);
+  aiopool_service_add (service, "picky", picky, NULL, NULL);
   if (g_getenv (ASYNC_VARIABLE) != NULL)
     aiopool_service_add_async (service, "later", later, NULL, NULL);
 }
@@ -584,6 +598,30 @@ test_a_worker_without_descriptors_for_a_task_ends (void)
   g_assert_cmpint (aiopool_reader_fill (parent->data, TRUE), ==, AIOPOOL_IO_END);
 }
 
+static void
+test_an_item_that_failed_does_not_wait_for_the_next_one (void)
+{
+  g_autoptr (Parent) parent = parent_new ();
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  g_autoptr (GUnixFDList) fds = NULL;
+  AiopoolTaskMessage message = { .function = PICKY, .n_items = 2 };
+  AiopoolFrame frame;
+  int end;
+
+  fds = new_gate (&end);
+  message.argument.view = (AiopoolPayloadView) { AIOPOOL_FORMAT_GVARIANT, "ab", "\0\1", 2 };
+  append_task (parent, bytes, TASK_ID (1), &message, 1);
+  aiopool_status_page_set_items (parent->page, TASK_ID (1), 2);
+  send_bytes (parent->data_fd, bytes->data, bytes->len, fds);
+  next_frame (parent->data, &frame);
+  g_assert_cmpuint (frame.type, ==, AIOPOOL_FRAME_ERROR);
+  close (end);
+  next_frame (parent->data, &frame);
+  g_assert_cmpuint (frame.type, ==, AIOPOOL_FRAME_ITEMS);
+  next_frame (parent->data, &frame);
+  g_assert_cmpuint (frame.type, ==, AIOPOOL_FRAME_RESULT);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -606,5 +644,7 @@ main (int   argc,
                    test_a_loop_is_iterated_while_there_is_more_in_the_socket);
   g_test_add_func ("/workers/fake-parent/a-worker-without-descriptors-for-a-task-ends",
                    test_a_worker_without_descriptors_for_a_task_ends);
+  g_test_add_func ("/workers/fake-parent/an-item-that-failed-does-not-wait-for-the-next-one",
+                   test_an_item_that_failed_does_not_wait_for_the_next_one);
   return g_test_run ();
 }
