@@ -484,6 +484,8 @@ aiopool_pool_dup_workers (AiopoolPool *self)
   g_return_val_if_fail (AIOPOOL_IS_POOL (self), NULL);
 
   list = g_list_store_new (AIOPOOL_TYPE_WORKER);
+  if (self->scheduler == NULL)
+    return G_LIST_MODEL (list);
   workers = aiopool_scheduler_await_workers (self->scheduler);
   for (guint i = 0; i < workers->len; i++)
     {

@@ -49,6 +49,7 @@ aiopool_scheduler_new (AiopoolLauncher              *launcher,
 
   self->ref_count = 1;
   g_mutex_init (&self->lock);
+  g_cond_init (&self->hired);
   self->launcher = aiopool_launcher_copy (launcher);
   self->limits = *limits;
   self->owner_class = owner_class;
@@ -128,6 +129,7 @@ scheduler_free (gpointer data)
   g_clear_object (&self->broken_info);
   g_object_unref (self->launcher);
   g_mutex_clear (&self->lock);
+  g_cond_clear (&self->hired);
   g_free (self->name);
   g_free (self);
 }

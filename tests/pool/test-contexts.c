@@ -430,9 +430,12 @@ static void
 test_a_disposed_pool_is_closed (void)
 {
   g_autoptr (AiopoolExecutor) pool = helper_pool (1);
+  g_autoptr (GListModel) workers = NULL;
 
   helper_run_echo (pool, 1);
   g_object_run_dispose (G_OBJECT (pool));
+  workers = aiopool_pool_dup_workers (AIOPOOL_POOL (pool));
+  g_assert_cmpuint (g_list_model_get_n_items (workers), ==, 0);
   helper_run_expecting (pool, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_CLOSED);
   g_assert_cmpuint (aiopool_executor_get_n_pending (pool), ==, 0);
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
