@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "aiopool/base/aiopool-error-info.h"
+#include "aiopool/base/aiopool-error-info-private.h"
 
 /**
  * AiopoolErrorInfo:
@@ -82,6 +82,24 @@ aiopool_error_info_new (const char *type_name,
   self->type_name = g_strdup (type_name);
   self->message = g_strdup (message);
   return self;
+}
+
+/* (transfer full) (nullable): one that shares no object with @self (nullable). */
+AiopoolErrorInfo *
+aiopool_error_info_copy (AiopoolErrorInfo *self)
+{
+  AiopoolErrorInfo *copy;
+
+  if (self == NULL)
+    return NULL;
+  copy = aiopool_error_info_new (self->type_name, self->message);
+  copy->traceback = g_strdup (self->traceback);
+  copy->notes = g_strdupv (self->notes);
+  copy->cause = aiopool_error_info_copy (self->cause);
+  copy->context = aiopool_error_info_copy (self->context);
+  copy->payload = self->payload != NULL ? g_bytes_ref (self->payload) : NULL;
+  copy->format = self->format;
+  return copy;
 }
 
 /**

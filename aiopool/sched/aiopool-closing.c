@@ -3,6 +3,7 @@
 
 #include "aiopool/sched/aiopool-dispatch-private.h"
 
+#include "aiopool/base/aiopool-error-info-private.h"
 #include "aiopool/base/aiopool-error.h"
 
 /* How everything ends: a shutdown, a join, after which it may begin again, and a break, after which
@@ -16,36 +17,33 @@ aiopool_closing_cancelled_error (const char *why)
   return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "The task was cancelled%s", why);
 }
 
-/* If it is for what broke the pool its future tells all about that. */
 static void
-give_up (AiopoolScheduler *self,
-         AiopoolJob       *job,
-         const GError     *why,
-         AiopoolReport    *report)
+give_up (AiopoolJob           *job,
+         const AiopoolOutcome *why,
+         AiopoolReport        *report)
 {
-  aiopool_report_given_up (report, job, g_error_copy (why));
-  if (why == self->broken)
-    aiopool_report_add_info (report, self->broken_info);
+  aiopool_report_given_up (report, job, g_error_copy (why->error));
+  aiopool_report_add_info (report, why->info);
 }
 
 static void
-give_up_queued (AiopoolScheduler *self,
-                const GError     *why,
-                AiopoolReport    *report)
+give_up_queued (AiopoolScheduler     *self,
+                const AiopoolOutcome *why,
+                AiopoolReport        *report)
 {
   AiopoolJob *job;
 
   while ((job = aiopool_dispatch_claim_next (self, report)) != NULL)
-    give_up (self, job, why, report);
+    give_up (job, why, report);
 }
 
 static void
-give_up_order (AiopoolScheduler *self,
-               AiopoolOutbound  *outbound,
-               AiopoolOrder     *order,
-               const GError     *why,
-               gboolean          is_all,
-               AiopoolReport    *report)
+give_up_order (AiopoolScheduler     *self,
+               AiopoolOutbound      *outbound,
+               AiopoolOrder         *order,
+               const AiopoolOutcome *why,
+               gboolean              is_all,
+               AiopoolReport        *report)
 {
   AiopoolJob *job = AIOPOOL_JOB (order);
 
@@ -54,14 +52,14 @@ give_up_order (AiopoolScheduler *self,
   if (aiopool_outbound_revoke (outbound, order))
     {
       aiopool_dispatch_claim (self, job, report);
-      give_up (self, job, why, report);
+      give_up (job, why, report);
     }
   else if (is_all)
     {
       aiopool_dispatch_claim (self, job, report);
-      aiopool_report_error (report, job, g_error_copy (why), aiopool_scheduler_find_start (job));
-      if (why == self->broken)
-        aiopool_report_add_info (report, self->broken_info);
+      aiopool_report_error (report, job, g_error_copy (why->error),
+                            aiopool_scheduler_find_start (job));
+      aiopool_report_add_info (report, why->info);
       aiopool_outbound_detach (outbound, order);
     }
   else if (AIOPOOL_ORDER_IS_CHUNK (order))
@@ -71,10 +69,10 @@ give_up_order (AiopoolScheduler *self,
 /* Takes every order from the workers that has not started, and with @is_all the others too. Of what
  * has not begun of a chunk its owner hears, and nobody takes it again. */
 static void
-give_up_sent (AiopoolScheduler *self,
-              const GError     *why,
-              gboolean          is_all,
-              AiopoolReport    *report)
+give_up_sent (AiopoolScheduler     *self,
+              const AiopoolOutcome *why,
+              gboolean              is_all,
+              AiopoolReport        *report)
 {
   for (guint i = 0; i < self->peers->len; i++)
     {
@@ -175,13 +173,17 @@ aiopool_closing_check (AiopoolScheduler *self,
   report->has_closed = TRUE;
 }
 
-/* Takes @why. What has not started is given up, and with @is_hard what runs too. */
+/* Takes @why. What has not started is given up, and with @is_hard what runs too. The futures get an
+ * info of their own, which their users have, for ours goes with the engine. */
 void
 aiopool_closing_break (AiopoolScheduler *self,
                        GError           *why,
                        gboolean          is_hard,
                        AiopoolReport    *report)
 {
+  g_autoptr (AiopoolErrorInfo) info = NULL;
+  AiopoolOutcome outcome = { .error = why };
+
   if (self->broken != NULL)
     {
       g_error_free (why);
@@ -190,8 +192,9 @@ aiopool_closing_break (AiopoolScheduler *self,
   g_debug ("scheduler %p: broken: %s", self, why->message);
   self->broken = why;
   aiopool_scheduler_update_gate (self);
-  give_up_queued (self, why, report);
-  give_up_sent (self, why, is_hard, report);
+  outcome.info = info = aiopool_error_info_copy (self->broken_info);
+  give_up_queued (self, &outcome, report);
+  give_up_sent (self, &outcome, is_hard, report);
   if (is_hard)
     terminate_all (self);
   report->has_changed = TRUE;
@@ -204,6 +207,7 @@ aiopool_scheduler_shutdown (AiopoolScheduler    *self,
                             AiopoolShutdownFlags flags)
 {
   g_autoptr (GError) error = aiopool_closing_cancelled_error (": the pool was shut down");
+  AiopoolOutcome why = { .error = error };
   AiopoolReport report = { NULL };
 
   aiopool_scheduler_ref (self);
@@ -214,8 +218,8 @@ aiopool_scheduler_shutdown (AiopoolScheduler    *self,
   if (self->state == AIOPOOL_SCHEDULER_CLOSING && flags != AIOPOOL_SHUTDOWN_DRAIN)
     {
       self->gives_up = TRUE;
-      give_up_queued (self, error, &report);
-      give_up_sent (self, error, (flags & AIOPOOL_SHUTDOWN_TERMINATE) != 0, &report);
+      give_up_queued (self, &why, &report);
+      give_up_sent (self, &why, (flags & AIOPOOL_SHUTDOWN_TERMINATE) != 0, &report);
     }
   if ((flags & AIOPOOL_SHUTDOWN_TERMINATE) != 0)
     terminate_all (self);
@@ -324,8 +328,8 @@ aiopool_scheduler_dup_broken_info (AiopoolScheduler *self)
   if (aiopool_engine_is_forked ())
     return NULL;
   g_mutex_lock (&self->lock);
-  if (self->broken != NULL && self->broken_info != NULL)
-    info = g_object_ref (self->broken_info);
+  if (self->broken != NULL)
+    info = aiopool_error_info_copy (self->broken_info);
   g_mutex_unlock (&self->lock);
   return info;
 }

@@ -89,7 +89,8 @@ struct _AiopoolScheduler
   gboolean                     is_joining;
   gboolean                     keeps_min;      /* from the first task until a join */
   GError                      *broken;         /* (owned) (nullable): why; set once */
-  AiopoolErrorInfo            *broken_info;    /* (owned) (nullable): more of that; set before it */
+  AiopoolErrorInfo            *broken_info;    /* (owned) (nullable): more of that; set before it,
+                                                  * and no user's */
   gint64                       log_cost;       /* of records that were not delivered yet */
   guint                        n_lost_records; /* since the last one that was taken */
   AiopoolFigures               figures;

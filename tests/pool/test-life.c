@@ -865,6 +865,34 @@ test_what_an_initializer_raises_is_known (void)
 }
 
 static void
+on_info_dropped (gpointer  data,
+                 GObject  *object)
+{
+  g_atomic_int_inc ((int *) data);
+}
+
+/* The engine may drop what the pool keeps of it, and must drop nothing that somebody has seen. */
+static void
+test_an_info_is_not_dropped_by_a_thread_of_ours (void)
+{
+  g_autoptr (AiopoolTask) initializer = helper_task ("fail-with-info", NULL);
+  g_autoptr (AiopoolExecutor) pool = new_pool (1, "initializer", initializer, NULL);
+  g_autoptr (AiopoolFuture) future = helper_submit (pool, "echo", NULL);
+  AiopoolErrorInfo *info, *cause;
+  int n_dropped = 0;
+
+  helper_expect_error (future, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_INITIALIZER);
+  info = aiopool_pool_dup_broken_info (AIOPOOL_POOL (pool));
+  cause = aiopool_error_info_get_cause (info);
+  g_assert_true (info != aiopool_future_get_error_info (future));
+  g_object_weak_ref (G_OBJECT (info), on_info_dropped, &n_dropped);
+  g_object_weak_ref (G_OBJECT (cause), on_info_dropped, &n_dropped);
+  g_object_unref (info);
+  g_assert_cmpint (n_dropped, ==, 2);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
+static void
 test_test_tells_what_is_wrong (void)
 {
   g_autoptr (AiopoolTask) bad = bad_task (&bad_hooks[2]);
@@ -962,6 +990,8 @@ main (int   argc,
   helper_add ("/pool/life/finalizer-behind-half-a-task", test_a_finalizer_behind_half_a_task);
   helper_add ("/pool/life/initializer-fails", test_an_initializer_that_fails_breaks_the_pool);
   helper_add ("/pool/life/initializer-raises", test_what_an_initializer_raises_is_known);
+  helper_add ("/pool/life/an-info-is-not-dropped-by-a-thread-of-ours",
+              test_an_info_is_not_dropped_by_a_thread_of_ours);
   helper_add ("/pool/life/initializer-hangs", test_an_initializer_that_hangs);
   helper_add ("/pool/life/initializer-is-killed",
               test_an_initializer_that_is_killed_spends_the_budget);
