@@ -29,8 +29,9 @@ void               aiopool_status_page_free       (AiopoolStatusPage   *self);
 
 void               aiopool_status_page_set_sent   (AiopoolStatusPage   *self,
                                                    guint64              id);
-void               aiopool_status_page_set_written (AiopoolStatusPage *self,
-                                                    guint64            written);
+void               aiopool_status_page_set_written
+                                                  (AiopoolStatusPage   *self,
+                                                   guint64              written);
 guint64            aiopool_status_page_get_unread (AiopoolStatusPage   *self,
                                                    guint64              received);
 gboolean           aiopool_status_page_start      (AiopoolStatusPage   *self,

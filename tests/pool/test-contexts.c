@@ -453,8 +453,8 @@ main (int   argc,
                    test_a_signal_wakes_its_context_while_a_thread_waits, "notify::state");
   helper_add_data ("/pool/contexts/notify-wakes-its-context-while-a-thread-waits",
                    test_a_signal_wakes_its_context_while_a_thread_waits, "notify");
-  g_test_add_func ("/contexts/a-submit-does-not-tell-who-is-blocked",
-                   test_a_submit_does_not_tell_who_is_blocked);
+  helper_add ("/pool/contexts/a-submit-does-not-tell-who-is-blocked",
+              test_a_submit_does_not_tell_who_is_blocked);
   helper_add ("/pool/contexts/one-that-is-iterated-is-left-to-its-thread",
               test_a_context_that_is_iterated_is_left_to_its_thread);
   helper_add ("/pool/contexts/a-collect-that-is-cancelled-at-once-ends",
