@@ -8,8 +8,8 @@
  * The engine settles futures in batches and posts them here: one wake-up per batch and context.
  * Letters that would call nobody (quiet ones: all they do is drop references that the engine must
  * not drop) wake nothing; they go with the next iteration of the context, or are swept by the next
- * submit or wait of the thread that the mailbox belongs to, so that a program which never iterates
- * its context does not pile them up.
+ * submit of the thread that the mailbox belongs to, or wait if it used no other since, so that a
+ * program which never iterates its context does not pile them up.
  *
  * Threads: post from anywhere. Delivery runs only where the context is iterated; sweep only on the
  * owning thread, and only while no other thread iterates the context. The context is kept alive by
