@@ -131,7 +131,7 @@ is_main_thread (void)
   return answer;
 }
 
-/* timeout: seconds; None or below 0 for ever. -1 with an exception set. */
+/* @number: (nullable): seconds; None for ever. -1 with an exception set. */
 static int
 wait_for (PyObject *object,
           PyObject *number)
@@ -260,7 +260,8 @@ take_exception (void)
   return value;
 }
 
-/* Of a task that is done: it is unpickled once. Borrowed; NULL with an exception set. */
+/* Of a task that is done: it is unpickled once. Borrowed; NULL with an exception set, as by the
+ * person who waits: KeyboardInterrupt is nothing that came of the task. */
 static PyObject *
 find_outcome (AiopoolPyHandle *self)
 {
@@ -269,6 +270,8 @@ find_outcome (AiopoolPyHandle *self)
   if (self->outcome != NULL)
     return self->outcome;
   result = load_result (self->future);
+  if (result == NULL && PyErr_ExceptionMatches (PyExc_KeyboardInterrupt))
+    return NULL;
   exception = result == NULL ? take_exception () : NULL;
   outcome = PyTuple_Pack (2, result != NULL ? result : Py_None,
                           exception != NULL ? exception : Py_None);

@@ -136,6 +136,27 @@ def give_lambda():
     return lambda: None
 
 
+is_interrupted = False
+
+
+def load_with_interrupt():
+    """As if somebody pressed Ctrl-C the first time."""
+    global is_interrupted
+    is_interrupted = not is_interrupted
+    if is_interrupted:
+        raise KeyboardInterrupt
+    return "loaded"
+
+
+class InterruptedToLoad:
+    def __reduce__(self):
+        return load_with_interrupt, ()
+
+
+def give_interrupted():
+    return InterruptedToLoad()
+
+
 class BadToLoad:
     def __reduce__(self):
         return fail, (ValueError("it cannot be loaded"),)

@@ -110,6 +110,11 @@ class Calls(pool_case.Case):
             with self.assertRaises(KeyError):
                 future.collect()
 
+    def test_an_interrupt_while_a_result_is_loaded_is_not_what_came_of_the_task(self):
+        future = self.pool.submit(tasks.give_interrupted)
+        self.assertRaises(KeyboardInterrupt, future.collect, LIMIT)
+        self.assertEqual(future.collect(LIMIT), "loaded")
+
     def test_durations_are_those_of_waiting_and_running(self):
         start = time.monotonic()
         release = self.hold(self.pool, 2)
