@@ -210,6 +210,60 @@ class Maps(pool_case.Case):
 
         asyncio.run(main())
 
+    def test_an_error_of_the_source_comes_after_all_items_before_it(self):
+        def source():
+            yield from range(25)
+            raise OSError
+
+        async def source_async():
+            for number in source():
+                yield number
+
+        async def collect_async(results):
+            found = []
+            with self.assertRaises(OSError):
+                async for result in results:
+                    found.append(result)
+            return sorted(found)
+
+        for name in METHODS:
+            for size in (None, 10):
+                method = getattr(self.pool, name)
+                found = collect(method(tasks.add, source(), chunk_size=size))
+                self.assertEqual(found.pop(), OSError)
+                self.assertEqual(sorted(found), [*range(25)])
+                results = method(tasks.add, source_async(), chunk_size=size)
+                self.assertEqual(asyncio.run(collect_async(results)), [*range(25)])
+
+    def test_a_wait_that_is_cancelled_costs_no_item(self):
+        class Source:
+            n_given = 0
+
+            def __aiter__(self):
+                return self
+
+            async def __anext__(self):
+                if self.n_given == 20:
+                    raise StopAsyncIteration
+                if self.n_given == 7 and not self.go.is_set():
+                    self.is_held.set()
+                    await self.go.wait()
+                self.n_given += 1
+                return self.n_given
+
+        async def main():
+            source = Source()
+            source.go, source.is_held = asyncio.Event(), asyncio.Event()
+            results = self.pool.map(tasks.add, source, chunk_size=10)
+            waiting = asyncio.ensure_future(results.__anext__())
+            await source.is_held.wait()
+            waiting.cancel()
+            await asyncio.wait({waiting})
+            source.go.set()
+            self.assertEqual(await results, [*range(1, 21)])
+
+        asyncio.run(main())
+
 
 if __name__ == "__main__":
     pool_case.main()

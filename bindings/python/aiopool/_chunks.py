@@ -135,14 +135,15 @@ def is_about_one_task(options):
                for name in ("timeout", "queue_timeout", "retries", "on_progress"))
 
 
-def take(iterator, size, chooser):
-    """A list of so many items, or of fewer."""
+def draw(iterator, size, chooser, items):
+    """Adds items until there are so many; fewer at the end. If the iterator raises, those that it gave
+    before are there nevertheless."""
     from itertools import islice
 
     start = time.monotonic()
-    items = list(islice(iterator, size))
-    chooser.drew(len(items), time.monotonic() - start)
-    return items
+    before = len(items)
+    items.extend(islice(iterator, max(0, size - before)))
+    chooser.drew(len(items) - before, time.monotonic() - start)
 
 
 def was_not_read(future):

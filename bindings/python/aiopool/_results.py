@@ -42,6 +42,7 @@ class Results(Iterator):
         self._is_star = is_star
         self._is_async = hasattr(items, "__aiter__")
         self._items = items.__aiter__() if self._is_async else iter(items)
+        self._drawn = []  # items that are to be submitted, should an exception have come in between
         self._chooser = chooser  # None: of all items at once
         self._keep_order = keep_order
         self._countdown = Countdown(timeout)
@@ -84,26 +85,36 @@ class Results(Iterator):
     def _fill(self):
         while (size := self._get_room()) > 0:
             try:
-                chunk = _chunks.take(self._items, size, self._chooser)
+                _chunks.draw(self._items, size, self._chooser, self._drawn)
             except Exception as error:
-                self._finish(error)
+                self._end_source(error)
                 return
-            self._put_chunk(chunk)
+            self._put_drawn()
 
     async def _fill_async(self):
         while (size := self._get_room()) > 0:
-            chunk = []
+            items = self._items
+            before = len(self._drawn)
             start = monotonic()
             try:
-                while len(chunk) < size:
-                    chunk.append(await self._items.__anext__())
+                while len(self._drawn) < size:
+                    self._drawn.append(await items.__anext__())
             except StopAsyncIteration:
                 pass
             except Exception as error:
-                self._finish(error)
+                self._end_source(error)
                 return
-            self._chooser.drew(len(chunk), monotonic() - start)
-            self._put_chunk(chunk)
+            self._chooser.drew(max(0, len(self._drawn) - before), monotonic() - start)
+            self._put_drawn()
+
+    def _put_drawn(self):
+        chunk, self._drawn = self._drawn, []
+        self._put_chunk(chunk)
+
+    def _end_source(self, error):
+        """It has raised that. The items before are good."""
+        self._put_drawn()
+        self._finish(self._last_error or error)
 
     def _finish(self, error=None):
         self._items = None
@@ -252,6 +263,7 @@ class Results(Iterator):
     def close(self):
         """Takes no more results, and cancels what has not started."""
         self._finish()
+        self._drawn = []
         futures = [*self._order, *self._ends.waiting.values()]
         self._order.clear()
         self._put([])
