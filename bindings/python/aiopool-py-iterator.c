@@ -109,11 +109,27 @@ give (Iterator *self)
   return Py_TYPE (item) == failure_type ? raise_failure (item) : item;
 }
 
-/* Takes @items. FALSE with an exception set if that is no list, or NULL. */
+/* Nothing is given any more. */
+static void
+drop (Iterator *self)
+{
+  PyObject *items = self->items;
+
+  self->items = NULL;
+  self->next = 0;
+  Py_XDECREF (items); /* what that calls may come back here */
+}
+
+/* Takes @items. FALSE with an exception set if that is no list, or NULL. What is there is given
+ * first: while one thread or coroutine has waited for these, another one may have put some. */
 static gboolean
 put (Iterator *self,
      PyObject *items)
 {
+  PyObject *given;
+  Py_ssize_t n;
+  int status;
+
   if (items != NULL && !PyList_Check (items))
     {
       Py_CLEAR (items);
@@ -121,9 +137,17 @@ put (Iterator *self,
     }
   if (items == NULL)
     return FALSE;
-  Py_CLEAR (self->items);
+  if (count_ready (self) > 0)
+    {
+      n = PyList_Size (self->items);
+      status = PyList_SetSlice (self->items, n, n, items);
+      Py_DECREF (items);
+      return status == 0;
+    }
+  given = self->items;
   self->items = items;
   self->next = 0;
+  Py_XDECREF (given);
   return TRUE;
 }
 
@@ -134,7 +158,7 @@ iterator_next (PyObject *object)
 
   while (count_ready (self) <= 0)
     {
-      Py_CLEAR (self->items);
+      drop (self);
       if (!put (self, PyObject_CallMethodObjArgs (object, more, NULL)))
         return NULL;
     }
@@ -159,6 +183,14 @@ iterator_put (PyObject *object,
 }
 
 static PyObject *
+iterator_drop (PyObject *object,
+               PyObject *unused)
+{
+  drop (iterator_of (object));
+  return Py_NewRef (Py_None);
+}
+
+static PyObject *
 get_n_ready (PyObject *object,
              void     *closure)
 {
@@ -178,7 +210,7 @@ iterator_traverse (PyObject *object,
 static int
 iterator_clear (PyObject *object)
 {
-  Py_CLEAR (iterator_of (object)->items);
+  drop (iterator_of (object));
   return 0;
 }
 
@@ -197,7 +229,8 @@ iterator_dealloc (PyObject *object)
 
 static PyMethodDef iterator_methods[] = {
   { "_give", iterator_give, METH_NOARGS, "The next item that is there, or its exception." },
-  { "_put", iterator_put, METH_O, "_put(list): what is to be given now; nothing else is." },
+  { "_put", iterator_put, METH_O, "_put(list): what is to be given next." },
+  { "_drop", iterator_drop, METH_NOARGS, "Gives nothing of what is there." },
   { NULL, NULL, 0, NULL },
 };
 

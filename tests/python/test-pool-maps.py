@@ -264,6 +264,22 @@ class Maps(pool_case.Case):
 
         asyncio.run(main())
 
+    def test_coroutines_share_results(self):
+        async def take(results, found):
+            async for result in results:
+                found.append(result)
+                await asyncio.sleep(0)
+
+        async def main():
+            for name in METHODS:
+                for size in (None, 1, 7):
+                    results = getattr(self.pool, name)(tasks.add, range(500), chunk_size=size)
+                    found = []
+                    await asyncio.gather(*[take(results, found) for i in range(3)])
+                    self.assertEqual(sorted(found), [*range(500)])
+
+        asyncio.run(main())
+
 
 if __name__ == "__main__":
     pool_case.main()

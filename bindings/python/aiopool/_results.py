@@ -235,12 +235,16 @@ class Results(Iterator):
             raise self._end() or StopAsyncIteration
         if left == 0:
             self._give_up()
-        return self._load(await self._wait(left))
+        future = await self._wait(left)
+        return self._load(future) if future is not None else []
 
     async def _wait(self, left):
+        """The next future; None if another coroutine has taken that."""
         if self._keep_order and not self._ends:
             self._ends.add(self._order[0])
         if not await self._ends.wait(left):
+            if left is None or self._countdown.check() > 0:
+                return None
             self._give_up()
         if self._keep_order:
             self._order.popleft()
@@ -266,7 +270,7 @@ class Results(Iterator):
         self._drawn = []
         futures = [*self._order, *self._ends.waiting.values()]
         self._order.clear()
-        self._put([])
+        self._drop()
         self._ends = Ends()
         for future in futures:
             future.cancel(_core.CANCEL_PENDING)
