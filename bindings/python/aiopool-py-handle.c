@@ -143,6 +143,11 @@ wait_for (PyObject *object,
     return -1;
   if (aiopool_future_is_done (future))
     return TRUE;
+  if (aiopool_py_is_copy) /* who waits reads what the workers send to the other process */
+    {
+      aiopool_py_refuse_copy ();
+      return -1;
+    }
   if (number != NULL && number != Py_None && timeout <= 0)
     return FALSE;
   if (is_main_thread ())
@@ -498,6 +503,8 @@ handle_cancel_task (PyObject *object,
 
   if (future == NULL || (mode == -1 && PyErr_Occurred () != NULL))
     return NULL;
+  if (aiopool_py_is_copy)
+    return Py_NewRef (Py_False);
   return PyBool_FromLong (aiopool_future_cancel (future, (AiopoolCancelMode) mode));
 }
 

@@ -595,6 +595,8 @@ pool_check (PyObject *object,
 {
   GError *error = NULL;
 
+  if (aiopool_py_is_copy)
+    return aiopool_py_refuse_copy ();
   if (!aiopool_executor_check (AIOPOOL_EXECUTOR (pool_of (object)->pool), &error))
     return raise_for (pool_of (object), error);
   return Py_NewRef (Py_None);
@@ -610,6 +612,8 @@ pool_spawn_workers (PyObject *object,
 
   if (PyErr_Occurred () != NULL)
     return NULL;
+  if (aiopool_py_is_copy)
+    return aiopool_py_refuse_copy ();
   n_spawned = aiopool_pool_spawn_workers (pool_of (object)->pool, (guint) MIN (n, G_MAXUINT),
                                           &error);
   return error == NULL ? PyLong_FromUnsignedLong (n_spawned)

@@ -410,6 +410,31 @@ class Faults(pool_case.Case):
         self.expect_life()
         self.assertRegex(self.run_copy(make), "^This process is a copy[^\n]*$")
 
+    def test_a_copy_of_the_process_takes_nothing_from_the_pool(self):
+        """Who waits for a result reads what the worker sends: here it would be missing."""
+        release = self.hold(self.pool)
+        future = self.pool.submit(tasks.add, 1)
+        results = self.pool.map(tasks.add, range(5), chunk_size=1)
+        calls = [lambda: future.wait(0.01), lambda: future.collect(0.01),
+                 lambda: next(results), lambda: aiopool.wait([future], 0.01), self.pool.check,
+                 self.pool.spawn_workers]
+
+        def refuse():
+            n_refused = 0
+            for call in calls:
+                try:
+                    call()
+                except aiopool.PoolError:
+                    n_refused += 1
+            results.close()
+            return n_refused, future.cancel(), future.state.name
+
+        self.assertEqual(self.run_copy(refuse), "(6, False, 'PENDING')")
+        release()
+        self.assertEqual(future.collect(LIMIT), 1)
+        self.assertEqual(list(results), [*range(5)])
+        self.expect_life()
+
     def test_records_come_once_each(self):
         pool = self.make_pool(1)
         with self.assertLogs("pool.tasks", logging.DEBUG) as logs:
@@ -631,6 +656,8 @@ class Inline(pool_case.Case):
             self.assertEqual(executor.submit(tasks.get_pid).result(), os.getpid())
             self.assertRaises(ValueError, executor.submit(tasks.fail, ValueError()).result)
             self.assertEqual(list(executor.map(tasks.add, [1, 2])), [1, 2])
+            self.assertFalse(executor._shutdown_thread)
+        self.assertTrue(executor._shutdown_thread)
 
     def test_errors_of_the_initializer_are_the_same(self):
         pool = self.make_pool(1, inline=True, initializer=tasks.fail, init_args=(ValueError("no"),))

@@ -184,8 +184,6 @@ class Future(Handle, Base):
         return self._own_exception
 
     def _wait_for_outcome(self, timeout):
-        if _core.is_copy() and not self.has_ended:
-            raise _core.make_copy_error()
         if not self.wait(timeout):
             raise TimeoutError()
         state = self.state
