@@ -232,7 +232,7 @@ class ProcessPoolExecutor(PoolExecutor):
 
     @property
     def _shutdown_thread(self):
-        return self._ending is not None
+        return self._is_over or self._ending is not None
 
     @property
     def _mp_context(self):
