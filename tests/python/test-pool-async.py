@@ -171,6 +171,17 @@ class Async(pool_case.Case):
                 await method(tasks.wait_for_file, [path], timeout=0.01)
         tasks.touch(path)
 
+    async def test_a_map_that_is_closed_while_it_is_awaited_is_over(self):
+        for method in (self.pool.map, self.pool.map_unordered):
+            path = self.make_path()
+            results = method(tasks.wait_for_file, [path])
+            waiting = asyncio.ensure_future(results.__anext__())
+            await asyncio.sleep(0)
+            results.close()
+            tasks.touch(path)
+            with self.assertRaises(StopAsyncIteration):
+                await waiting
+
     async def test_a_failed_item_raises_in_its_turn(self):
         results = self.pool.map(tasks.fail_at, range(3), [1] * 3)
         self.assertEqual(await anext(results), 0)

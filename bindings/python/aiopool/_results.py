@@ -239,16 +239,20 @@ class Results(Iterator):
         return self._load(future) if future is not None else []
 
     async def _wait(self, left):
-        """The next future; None if another coroutine has taken that."""
-        if self._keep_order and not self._ends:
-            self._ends.add(self._order[0])
-        if not await self._ends.wait(left):
+        """The next future; None if another coroutine has taken that, or closed this."""
+        ends = self._ends
+        if self._keep_order and not ends:
+            ends.add(self._order[0])
+        has_one = await ends.wait(left)
+        if ends is not self._ends:
+            return None
+        if not has_one:
             if left is None or self._countdown.check() > 0:
                 return None
             self._give_up()
         if self._keep_order:
             self._order.popleft()
-        return self._ends.ended.popleft()
+        return ends.ended.popleft()
 
     async def _collect(self):
         results = []
