@@ -3,6 +3,7 @@
 """Maps of the rich pool whose chunks are chosen automatically."""
 
 import asyncio
+import functools
 import itertools
 import threading
 import types
@@ -13,7 +14,7 @@ import pool_tasks as tasks
 from pool_case import LIMIT
 
 import aiopool
-from aiopool import _chunks
+from aiopool import _chunks, _initializer
 
 METHODS = ("map", "map_unordered", "map_all", "map_all_unordered")
 MANY = 3000
@@ -29,6 +30,18 @@ def collect(results):
             return found
         except BaseException as error:
             found.append(type(error))
+
+
+class Mock:
+    """As of unittest.mock: it has whatever it is asked for."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, number):
+        return number
 
 
 class Sizes(unittest.TestCase):
@@ -263,6 +276,11 @@ class Maps(pool_case.Case):
             self.assertEqual(await results, [*range(1, 21)])
 
         asyncio.run(main())
+
+    def test_a_function_may_have_any_attributes(self):
+        self.assertFalse(_chunks.gives_later(functools.partial(Mock())))
+        self.assertTrue(_chunks.gives_later(functools.partial(tasks.double_later)))
+        self.assertEqual(_initializer.label_for(functools.partial(Mock())), "Mock")
 
     def test_coroutines_share_results(self):
         async def take(results, found):

@@ -11,6 +11,7 @@ themselves; and whatever a crash costs is no more than that.
 """
 
 import time
+from functools import partial
 
 from aiopool import _core, _parent
 
@@ -106,7 +107,7 @@ def count(iterables):
 def gives_later(function):
     """Whether it is, as far as can be seen, a coroutine or generator function. Those run by
     themselves: several coroutines at once in a worker."""
-    while hasattr(function, "func"):  # of functools.partial
+    while isinstance(function, partial):
         function = function.func
     function = getattr(function, "__func__", function)
     code = getattr(function, "__code__", None)

@@ -49,7 +49,9 @@ def make_initializer(function, args, context=None, is_logged=False):
 
 def label_for(function):
     """What it is called when it fails."""
-    while hasattr(function, "func"):  # a partial
+    from functools import partial
+
+    while isinstance(function, partial):
         function = function.func
     return getattr(function, "__qualname__", type(function).__qualname__)
 
