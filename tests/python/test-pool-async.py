@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import functools
 import gc
+import os
 import threading
 
 import pool_case
@@ -359,23 +360,40 @@ class Loops(pool_case.Case):
                 loop.run_until_complete(gather(twins))
             self.assertEqual(loop.run_until_complete(gather(twins)), [*range(10)])
 
+    def count_descriptors(self):
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
     def test_a_loop_that_is_closed_leaves_nothing(self):
         pool = self.make_pool(1)
 
         async def work():
             return await pool.run(tasks.add, 1)
 
-        def count():
-            import os
-
-            gc.collect()
-            return len(os.listdir("/proc/self/fd"))
-
         asyncio.run(work())
-        before = count()
+        before = self.count_descriptors()
         for i in range(10):
             asyncio.run(work())
-        self.assertLessEqual(count(), before)
+        self.assertLessEqual(self.count_descriptors(), before)
+
+    def test_a_loop_that_is_closed_before_its_tasks_have_ended_leaves_nothing(self):
+        pool = self.make_pool(1)
+        path = self.make_path()
+        calls = [lambda future: future.as_asyncio(), lambda future: future.add_callback(print),
+                 lambda future: None]
+
+        async def leave(call):
+            call(pool.submit(tasks.wait_for_file, path))
+
+        async def work():
+            return await pool.run(tasks.add, 1)
+
+        asyncio.run(work())
+        before = self.count_descriptors()
+        for i in range(15):
+            asyncio.run(leave(calls[i % len(calls)]))
+        tasks.touch(path)
+        self.wait_until(lambda: asyncio.run(work()) and self.count_descriptors() <= before)
 
     def test_destructors_and_callbacks_run_in_threads_of_python(self):
         pool = self.make_pool(1)

@@ -7,12 +7,15 @@ thread comes in between. A loop that cannot watch descriptors is told by the col
 
 import os
 import sys
+import threading
 import weakref
 from collections import deque
 
 from aiopool import _core
 
 _bridges = weakref.WeakKeyDictionary()  # from loop to Bridge
+_all = set()  # of Bridge
+_sweeping = threading.Lock()
 
 
 def get_running():
@@ -27,7 +30,7 @@ class Bridge:
     def __init__(self, loop):
         self.queue = _core.Queue()
         self.news, self.ended = deque(), deque()  # what is to be told yet
-        self.loop = weakref.ref(loop)
+        self.loop = weakref.ref(loop, lambda reference: sweep())
         try:
             loop.add_reader(self.queue.fileno(), self.deliver)
             self.is_watched = True
@@ -58,8 +61,29 @@ class Bridge:
 def get_bridge(loop):
     bridge = _bridges.get(loop)
     if bridge is None:
+        sweep()
         bridge = _bridges[loop] = Bridge(loop)
+        _all.add(bridge)
     return bridge
+
+
+def sweep():
+    """Takes what has come for loops that were closed before their tasks had ended, which nobody else
+    does; what it was told by, and a descriptor with it, goes when there is nothing to come any more."""
+    if not _sweeping.acquire(blocking=False):
+        return
+    try:
+        for bridge in list(_all):
+            loop = bridge.loop()
+            if loop is not None and not loop.is_closed():
+                continue
+            bridge.queue.take()
+            if len(bridge.queue) == 0:
+                _all.discard(bridge)
+                if loop is not None:
+                    _bridges.pop(loop, None)
+    finally:
+        _sweeping.release()
 
 
 def get_running_bridge():
@@ -86,4 +110,11 @@ def call_soon(loop, function, *args):
             raise
 
 
-os.register_at_fork(after_in_child=_bridges.clear)
+def forget():
+    global _sweeping
+    _sweeping = threading.Lock()
+    _bridges.clear()
+    _all.clear()
+
+
+os.register_at_fork(after_in_child=forget)
