@@ -39,6 +39,12 @@ drop (gpointer object)
   Py_DECREF ((PyObject *) object);
 }
 
+static GHashTable *
+make_handles (void)
+{
+  return g_hash_table_new_full (NULL, NULL, NULL, drop);
+}
+
 static PyObject *
 queue_new (PyTypeObject *type,
            PyObject     *arguments,
@@ -56,12 +62,46 @@ queue_new (PyTypeObject *type,
   aiopool_py_is_used = TRUE;
   self = queue_of (object);
   self->queue = aiopool_completion_queue_new ();
-  self->handles = g_hash_table_new_full (NULL, NULL, NULL, drop);
+  self->handles = make_handles ();
   self->news = PyList_New (0);
   self->log = PyList_New (0);
   if (self->news == NULL || self->log == NULL)
     Py_CLEAR (object);
   return object;
+}
+
+/* A future may know the loop that is told of it, and that has the queue: without a cycle's end
+ * nothing of a loop would go that was left before its tasks had ended. */
+static int
+queue_traverse (PyObject *object,
+                visitproc visit,
+                void     *arg)
+{
+  Queue *self = queue_of (object);
+  GHashTableIter iter;
+  gpointer handle;
+
+  Py_VISIT (Py_TYPE (object));
+  Py_VISIT (self->news);
+  Py_VISIT (self->log);
+  if (self->handles == NULL)
+    return 0;
+  g_hash_table_iter_init (&iter, self->handles);
+  while (g_hash_table_iter_next (&iter, NULL, &handle))
+    Py_VISIT ((PyObject *) handle);
+  return 0;
+}
+
+/* What is dropped may ask this queue for something. */
+static int
+queue_clear (PyObject *object)
+{
+  Queue *self = queue_of (object);
+  GHashTable *handles = self->handles;
+
+  self->handles = make_handles ();
+  g_clear_pointer (&handles, g_hash_table_unref);
+  return 0;
 }
 
 static void
@@ -70,6 +110,7 @@ queue_dealloc (PyObject *object)
   PyTypeObject *type = Py_TYPE (object);
   Queue *self = queue_of (object);
 
+  PyObject_GC_UnTrack (object);
   if (!aiopool_py_is_copy)
     {
       g_clear_object (&self->queue);
@@ -392,6 +433,8 @@ static PyMethodDef queue_methods[] = {
 static PyType_Slot slots[] = {
   { Py_tp_new, queue_new },
   { Py_tp_dealloc, queue_dealloc },
+  { Py_tp_traverse, queue_traverse },
+  { Py_tp_clear, queue_clear },
   { Py_tp_methods, queue_methods },
   { Py_sq_length, queue_length },
   { Py_tp_doc, (char *) "Which tasks have ended." },
@@ -401,7 +444,7 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {
   .name = "aiopool._parent.Queue",
   .basicsize = sizeof (Queue),
-  .flags = Py_TPFLAGS_DEFAULT,
+  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
   .slots = slots,
 };
 

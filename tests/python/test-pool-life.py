@@ -4,6 +4,7 @@
 
 import ast
 import asyncio
+import gc
 import inspect
 import logging
 import multiprocessing
@@ -16,13 +17,15 @@ import threading
 import time
 import unittest
 import unittest.mock
+import weakref
 
 import pool_case
 import pool_tasks as tasks
 from pool_case import LIMIT
 
 import aiopool
-from aiopool import _log
+from aiopool import _core, _log
+from aiopool._future import TaskFuture
 
 
 class Life(pool_case.Case):
@@ -187,6 +190,37 @@ class Life(pool_case.Case):
             self.assertIsInstance(pool, (aiopool.Pool, aiopool.ProcessPool))
         pool.test()
         self.assertEqual(pool.run(tasks.add, 1), 1)
+
+
+class Garbage(pool_case.Case):
+    def test_cycles_are_collected(self):
+        pool = self.make_pool(1)
+        path = self.make_path()
+        gone = []
+
+        def make(call):
+            future = call()
+            future.circle = future
+            gone.append(weakref.ref(future))
+
+        def make_ended():
+            future = pool.submit(tasks.fail, ValueError())
+            self.assertRaises(ValueError, future.collect)
+            return future
+
+        def make_in_queue():
+            queue = _core.Queue()
+            future = pool._core.call(TaskFuture, tasks.wait_for_file, (path,), {}, None, queue)
+            future.queue = queue
+            return future
+
+        for call in (make_ended, make_in_queue, lambda: pool.submit(tasks.wait_for_file, path),
+                     lambda: pool.map(tasks.add, range(100), chunk_size=10)):
+            make(call)
+        tasks.touch(path)
+        pool.join_sync(LIMIT)
+        gc.collect()
+        self.assertEqual([reference() for reference in gone], [None] * len(gone))
 
 
 class First(pool_case.Case):
