@@ -27,6 +27,7 @@ def hold(face, pool):
     """A task that runs until the function is called, which is returned with its future."""
     path, go = make_path("pid"), make_path("go")
     Path(path).unlink(missing_ok=True)
+    Path(go).unlink(missing_ok=True)
     future = face.submit(pool, tasks.meet, path, go)
     wait_for_file(path)
     return future, lambda: Path(go).touch()
@@ -226,10 +227,18 @@ def wait_in_a_callback_by_concurrent_futures(face):
     ended = threading.Event()
     seen, told = [], []
 
+    def release_when_awaited(future, release):
+        wait_until(lambda: future._own_waiters, "the wait")
+        release()
+
     def on_done(future):
-        futures = [face.submit(pool, abs, -5), face.submit(pool, abs, -6)]
+        running, release = hold(face, pool)
+        futures = [running, face.submit(pool, abs, -6)]
         futures[0].add_done_callback(told.append)
+        thread = threading.Thread(target=release_when_awaited, args=(running, release))
+        thread.start()
         seen.append(len(concurrent.futures.wait(futures, LIMIT).done))
+        thread.join()
         ended.set()
 
     face.add_callback(face.submit(pool, abs, -1), on_done)
