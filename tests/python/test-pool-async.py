@@ -395,6 +395,18 @@ class Loops(pool_case.Case):
         tasks.touch(path)
         self.wait_until(lambda: asyncio.run(work()) and self.count_descriptors() <= before)
 
+    def test_a_task_that_emits_for_a_loop_that_is_closed_ends(self):
+        pool = self.make_pool(1)
+        loops = []
+
+        async def leave():
+            loops.append(asyncio.get_running_loop())
+            return pool.submit(tasks.emit, 20_000)  # more than there is credit for
+
+        future = asyncio.run(leave())
+        self.assertTrue(pool.join_sync(LIMIT))
+        self.assertEqual(future.collect(), 20_000)
+
     def test_destructors_and_callbacks_run_in_threads_of_python(self):
         pool = self.make_pool(1)
         threads, done = [], threading.Event()

@@ -27,6 +27,8 @@ def get_running():
 class Bridge:
     """What a loop hears by. Belongs to the loop's thread."""
 
+    is_drained = False  # by a thread, since the loop is closed
+
     def __init__(self, loop):
         self.queue = _core.Queue()
         self.news, self.ended = deque(), deque()  # what is to be told yet
@@ -82,8 +84,20 @@ def sweep():
                 _all.discard(bridge)
                 if loop is not None:
                     _bridges.pop(loop, None)
+            elif not bridge.is_drained:
+                bridge.is_drained = True
+                threading.Thread(target=drain, args=(bridge.queue,), name="aiopool-drain",
+                                 daemon=True).start()
     finally:
         _sweeping.release()
+
+
+def drain(queue):
+    """Tasks that emit wait until somebody takes that."""
+    while len(queue) > 0:
+        queue.wait()
+        queue.take()
+    sweep()
 
 
 def get_running_bridge():

@@ -397,6 +397,7 @@ class ProcessPool(Pool):
         return self._choose(self.join_sync, self.join_async, timeout)
 
     def _begin_join(self):
+        _loops.sweep()
         return self._core.begin_join(TaskFuture) if not self._is_closed else None
 
     def test_sync(self):
@@ -413,6 +414,7 @@ class ProcessPool(Pool):
         return self._choose(self.test_sync, self.test_async)
 
     def _begin_shutdown(self, cancel_pending, terminate):
+        _loops.sweep()
         flags = _core.SHUTDOWN_DRAIN
         if cancel_pending:
             flags |= _core.SHUTDOWN_CANCEL_PENDING
