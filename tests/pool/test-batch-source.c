@@ -156,6 +156,7 @@ typedef struct
   guint          n_pushed;
   guint          n_wanted;
   guint          n_ends;  /* nothing is wanted any more */
+  GThread       *thread;  /* (owned) (nullable) */
 } Pusher;
 
 static void
@@ -185,18 +186,29 @@ push_slowly (gpointer data)
   return NULL;
 }
 
+/* Not before: a thread that pushes might be done by then. */
+static void
+push_when_wanted (AiopoolSource *source,
+                  guint          n_items,
+                  gpointer       user_data)
+{
+  Pusher *pusher = user_data;
+
+  on_wanted (source, n_items, user_data);
+  if (pusher->thread == NULL)
+    pusher->thread = g_thread_new ("pusher", push_slowly, pusher);
+}
+
 static void
 test_a_slow_source_is_waited_for (gconstpointer data)
 {
   g_autoptr (AiopoolExecutor) executor = batch_executor (data);
   Pusher pusher = { 0 };
-  g_autoptr (AiopoolSource) source = aiopool_source_new_pushed (on_wanted, &pusher, NULL);
+  g_autoptr (AiopoolSource) source = aiopool_source_new_pushed (push_when_wanted, &pusher, NULL);
   g_autoptr (AiopoolTask) task = batch_task (NULL, NULL);
   g_autoptr (AiopoolBatch) batch = batch_new (data, executor, task, source);
-  GThread *thread;
 
   pusher.source = source;
-  thread = g_thread_new ("pusher", push_slowly, &pusher);
   for (guint i = 0; i < 40; i++)
     {
       g_autoptr (AiopoolFuture) future = batch_next (batch);
@@ -204,7 +216,7 @@ test_a_slow_source_is_waited_for (gconstpointer data)
       g_assert_cmpuint (batch_number (future), ==, i);
     }
   batch_expect_end (batch);
-  g_thread_join (thread);
+  g_thread_join (pusher.thread);
   g_assert_cmpuint (pusher.n_wanted, >, 0);
   g_assert_cmpuint (pusher.n_ends, ==, 0);
   helper_shutdown (executor, AIOPOOL_SHUTDOWN_DRAIN);
