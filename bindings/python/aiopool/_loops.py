@@ -79,7 +79,8 @@ def sweep():
             loop = bridge.loop()
             if loop is not None and not loop.is_closed():
                 continue
-            bridge.queue.take()
+            if not bridge.is_drained:  # whose thread would wait for what is taken here
+                bridge.queue.take()
             if len(bridge.queue) == 0:
                 _all.discard(bridge)
                 if loop is not None:
