@@ -96,7 +96,7 @@ aiopool_chunks_shorten (AiopoolScheduler *self,
 
 /* Takes back the items of a chunk from @from on that have not begun. One that is left without any
  * before its start is settled as cancelled. From any thread. Returns how many items it has from now
- * on. */
+ * on, %G_MAXUINT if nothing can be taken back: it is not submitted yet, or was before a fork. */
 guint
 aiopool_scheduler_shorten (AiopoolScheduler *self,
                            AiopoolJob       *job,
@@ -106,11 +106,11 @@ aiopool_scheduler_shorten (AiopoolScheduler *self,
   guint n_items;
 
   if (aiopool_engine_is_forked ())
-    return job->order.spec->n_items;
+    return G_MAXUINT;
   aiopool_scheduler_lock (self);
   if (job->state == AIOPOOL_JOB_QUEUED || job->state == AIOPOOL_JOB_SENT)
     shorten (self, job, from, &report);
-  n_items = job->order.n_items;
+  n_items = job->state != AIOPOOL_JOB_NEW ? job->order.n_items : G_MAXUINT;
   aiopool_closing_check (self, &report);
   aiopool_scheduler_unlock_and_tell (self, &report);
   return n_items;

@@ -110,7 +110,7 @@ test_shortening_before_and_after_the_start (void)
 {
   AiopoolScheduler *scheduler = scheduler_new (1, 1);
   g_autoptr (Whole) whole = whole_new (scheduler, "act", 30);
-  AiopoolJob *running, *queued, *gone;
+  AiopoolJob *running, *queued, *gone, new = { .holds = 1 };
   gint64 since;
   int pid;
 
@@ -128,6 +128,7 @@ test_shortening_before_and_after_the_start (void)
   g_assert_cmpuint (aiopool_scheduler_shorten (scheduler, running, 1), ==, 4);
   g_assert_cmpuint (aiopool_scheduler_shorten (scheduler, queued, 5), ==, 5);
   g_assert_cmpuint (aiopool_scheduler_shorten (scheduler, gone, 0), ==, 0);
+  g_assert_cmpuint (aiopool_scheduler_shorten (scheduler, &new, 0), ==, G_MAXUINT);
   shared->is_open = TRUE;
   whole_wait (whole);
   whole_check (whole, 0, 4, VALUE);
