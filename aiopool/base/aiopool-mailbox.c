@@ -144,17 +144,26 @@ drop_recent (gpointer data)
   aiopool_mailbox_unref (data);
 }
 
-/* (transfer none): a mailbox of the calling thread for @context. The thread keeps its last one. */
-AiopoolMailbox *
-aiopool_mailbox_for (GMainContext *context)
+/* (nullable): the one that the calling thread has used last, if it is of @context. */
+static AiopoolMailbox *
+find_recent (GMainContext *context)
 {
   AiopoolMailbox *self = g_private_get (&recent);
 
   if (context == NULL)
     context = g_main_context_default ();
-  if (self != NULL && self->context == context)
+  return self != NULL && self->context == context ? self : NULL;
+}
+
+/* (transfer none): a mailbox of the calling thread for @context. The thread keeps its last one. */
+AiopoolMailbox *
+aiopool_mailbox_for (GMainContext *context)
+{
+  AiopoolMailbox *self = find_recent (context);
+
+  if (self != NULL)
     return self;
-  self = mailbox_new (context);
+  self = mailbox_new (context != NULL ? context : g_main_context_default ());
   g_private_replace (&recent, self);
   return self;
 }
@@ -334,9 +343,8 @@ aiopool_mailbox_sweep (AiopoolMailbox *self)
 void
 aiopool_mailbox_sweep_home (void)
 {
-  AiopoolMailbox *self = g_private_get (&recent);
-  GMainContext *context = g_main_context_get_thread_default ();
+  AiopoolMailbox *self = find_recent (g_main_context_get_thread_default ());
 
-  if (self != NULL && self->context == (context != NULL ? context : g_main_context_default ()))
+  if (self != NULL)
     aiopool_mailbox_sweep (self);
 }

@@ -166,13 +166,19 @@ class RemoteTraceback(Exception):
         return self.tb
 
 
+def each_cause(exception):
+    """The exception and its causes, each once."""
+    seen = set()
+    while exception is not None and id(exception) not in seen:
+        yield exception
+        seen.add(id(exception))
+        exception = exception.__cause__
+
+
 def link_traceback(exception, text):
     """The text is the cause of the last exception in a row of causes."""
-    last = exception
-    seen = set()
-    while last.__cause__ is not None and id(last) not in seen:
-        seen.add(id(last))
-        last = last.__cause__
+    for last in each_cause(exception):
+        pass
     if last.__cause__ is None:
         is_suppressed = last.__suppress_context__
         last.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
@@ -182,12 +188,9 @@ def link_traceback(exception, text):
 
 def find_traceback(exception):
     """The exception of a row of causes whose cause is a RemoteTraceback, and that; None without."""
-    seen = set()
-    while exception is not None and id(exception) not in seen:
-        if isinstance(exception.__cause__, RemoteTraceback):
-            return exception, exception.__cause__
-        seen.add(id(exception))
-        exception = exception.__cause__
+    for link in each_cause(exception):
+        if isinstance(link.__cause__, RemoteTraceback):
+            return link, link.__cause__
     return None
 
 
@@ -263,6 +266,13 @@ _parent.set_hooks(name_of, pack_call, _pickling.unpack, make_failure, make_error
 
 
 # --- pools ----------------------------------------------------------------------------------------
+
+
+def count_processors():
+    """Of those that this process may use."""
+    if hasattr(os, "process_cpu_count"):
+        return os.process_cpu_count() or 1
+    return len(os.sched_getaffinity(0))
 
 
 def make_pool(initializer=None, finalizer=None, launcher=None, forward_log=False, setup=None,

@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError as BaseCancelledError
 from aiopool._core import (  # noqa: F401
     AiopoolError, BrokenPoolError, FinalizerError, InitializerError, PoolClosedError, PoolError,
     PoolFullError, RemoteTraceback, TaskError, TaskTimeoutError, UnknownFunctionError,
-    WorkerCrashedError)
+    WorkerCrashedError, each_cause)
 from aiopool._pickling import RemoteError
 
 
@@ -16,11 +16,7 @@ class CancelledError(AiopoolError, BaseCancelledError):
 
 def get_remote_traceback(exception):
     """The traceback of the worker as text; None if the exception does not come from one."""
-    link = exception
-    seen = set()
-    while link is not None and id(link) not in seen:
+    for link in each_cause(exception):
         if type(link).__name__ in ("RemoteTraceback", "_RemoteTraceback"):
             return link.tb.removeprefix('\n"""\n').removesuffix('"""')
-        seen.add(id(link))
-        link = link.__cause__
     return exception.traceback if isinstance(exception, RemoteError) else None

@@ -2,7 +2,6 @@
 """aiopool.ProcessPoolExecutor: takes the place of that of concurrent.futures."""
 
 import itertools
-import os
 import sys
 import threading
 import time
@@ -26,12 +25,6 @@ _telling = threading.Lock()
 def _shut_down_all():
     for executor in list(_executors):
         executor.shutdown()
-
-
-def count_processors():
-    if hasattr(os, "process_cpu_count"):
-        return os.process_cpu_count() or 1
-    return len(os.sched_getaffinity(0))
 
 
 class Future(BaseFuture):
@@ -189,7 +182,7 @@ class ProcessPoolExecutor(PoolExecutor):
     def __init__(self, max_workers=None, mp_context=None, initializer=None, initargs=(), *,
                  max_tasks_per_child=None):
         if max_workers is None:
-            max_workers = count_processors()
+            max_workers = _core.count_processors()
         elif max_workers <= 0:
             raise ValueError("max_workers must be greater than 0")
         if initializer is not None and not callable(initializer):
@@ -295,7 +288,7 @@ class Executor(PoolExecutor):
 
     def __init__(self, max_workers=None, initializer=None, initargs=()):
         if max_workers is None:
-            max_workers = min(count_processors(), 61)
+            max_workers = min(_core.count_processors(), 61)
         elif max_workers < 1:
             raise ValueError("max_workers must be greater than 0")
         self._initargs = initargs
@@ -359,12 +352,7 @@ def each_result(futures, end):
     futures.reverse()
     try:
         while futures:
-            future = futures.pop()
-            try:
-                chunk = future.result(None if end is None else end - time.monotonic())
-            finally:
-                future.cancel()
-            yield from flatten([chunk])
+            yield from flatten([take(futures.pop(), end)])
     finally:
         cancel_all(futures)
 
@@ -378,14 +366,16 @@ def each_in_window(executor_ref, call, fn, chunks, futures, end):
             if items is not None:
                 futures.append(executor.submit(call, fn, items))
             executor = items = None
-            future = futures.popleft()
-            try:
-                chunk = future.result(None if end is None else end - time.monotonic())
-            finally:
-                future.cancel()
-            yield from flatten([chunk])
+            yield from flatten([take(futures.popleft(), end)])
     finally:
         cancel_all(futures)
+
+
+def take(future, end):
+    try:
+        return future.result(None if end is None else end - time.monotonic())
+    finally:
+        future.cancel()
 
 
 def cancel_all(futures):

@@ -132,10 +132,11 @@ def run_and_log(function, args):
 
 
 def initialize(state, data):
-    """To import multiprocessing in vain would take longer than all the rest."""
+    """Without multiprocessing, as long as nobody else imports that."""
     import os
 
     from aiopool import current_task
+    from aiopool._worker import when_imported
 
     def set_key(process):
         process.current_process().authkey = state["authkey"]
@@ -152,35 +153,3 @@ def initialize(state, data):
 
         function, args = loads(data)
         function(*args)
-
-
-def when_imported(name, function):
-    if name in sys.modules:
-        function(sys.modules[name])
-    else:
-        sys.meta_path.insert(0, Finder(name, function))
-
-
-class Finder:
-    """Has a function called with a module once that is imported."""
-
-    def __init__(self, name, function):
-        self.name = name
-        self.function = function
-
-    def find_spec(self, name, path=None, target=None):
-        if name != self.name:
-            return None
-        sys.meta_path.remove(self)
-        from importlib.util import find_spec
-
-        spec = find_spec(name)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def execute_and_tell(module):
-                execute(module)
-                self.function(module)
-
-            spec.loader.exec_module = execute_and_tell
-        return spec

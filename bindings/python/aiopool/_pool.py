@@ -35,12 +35,6 @@ def is_inline_wanted(inline=None):
     return inline
 
 
-def count_processors():
-    if hasattr(os, "process_cpu_count"):
-        return os.process_cpu_count() or 1
-    return len(os.sched_getaffinity(0))
-
-
 class Calls:
     """The methods that a pool and what `options()` returns have in common."""
 
@@ -233,7 +227,7 @@ class ProcessPool(Pool):
         self._finalizer = finalizer, tuple(final_args or ()), dict(final_kwargs or {})
         self._mp_context = mp_context
         if max_workers is None or max_workers <= 0:
-            max_workers = count_processors()
+            max_workers = _core.count_processors()
         self._is_inline = is_inline_wanted(inline)
         self._core = self._get_maker()(
             max_workers=max_workers, name=name or type(self).__name__,

@@ -163,39 +163,47 @@ def prepare():
         faulthandler.enable(all_threads=False)
     os.register_at_fork(after_in_child=_native.forget)
     set_up(take_setup())
-    if "logging" in sys.modules:  # whatever `site` runs may have done that
-        LogFinder.install(sys.modules["logging"])
+    when_imported("logging", install_log)  # whatever `site` runs may have done that
+
+
+def install_log(module):
+    """Has the records of `logging` go to the pool."""
+    from aiopool import _worker_log
+
+    _worker_log.install(module)
+
+
+def when_imported(name, function):
+    """To import a module in vain would take longer than all the rest of the start."""
+    if name in sys.modules:
+        function(sys.modules[name])
     else:
-        sys.meta_path.insert(0, LogFinder)
+        sys.meta_path.insert(0, Finder(name, function))
 
 
-class LogFinder:
-    """Sees that `logging` is imported, and has its records go to the pool. To import it in vain would
-    take longer than all the rest of the start."""
+class Finder:
+    """Has a function called with a module once that is imported."""
 
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        if name != "logging":
+    def __init__(self, name, function):
+        self.name = name
+        self.function = function
+
+    def find_spec(self, name, path=None, target=None):
+        if name != self.name:
             return None
-        sys.meta_path.remove(cls)
+        sys.meta_path.remove(self)
         from importlib.util import find_spec
 
-        spec = find_spec("logging")
+        spec = find_spec(name)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
-            spec.loader.exec_module = lambda module: cls.execute(execute, module)
+
+            def execute_and_tell(module):
+                execute(module)
+                self.function(module)
+
+            spec.loader.exec_module = execute_and_tell
         return spec
-
-    @classmethod
-    def execute(cls, execute, module):
-        execute(module)
-        cls.install(module)
-
-    @staticmethod
-    def install(module):
-        from aiopool import _worker_log
-
-        _worker_log.install(module)
 
 
 # --- handlers, called by the extension ------------------------------------------------------------
