@@ -22,10 +22,18 @@ AiopoolPayload *aiopool_payload_new_variant (GVariant                 *variant);
 AiopoolPayload *aiopool_payload_new_bytes   (AiopoolFormat             format,
                                              const char               *type,
                                              GBytes                   *bytes);
+AiopoolPayload *aiopool_payload_new_pieces  (AiopoolFormat             format,
+                                             GPtrArray                *pieces);
 AiopoolPayload *aiopool_payload_ref         (AiopoolPayload           *self);
 void            aiopool_payload_unref       (AiopoolPayload           *self);
 void            aiopool_payload_get_view    (const AiopoolPayload     *self,
                                              AiopoolPayloadView       *view);
+void            aiopool_payload_describe    (const AiopoolPayload     *self,
+                                             AiopoolPayloadView       *view);
+void            aiopool_payload_copy        (const AiopoolPayload     *self,
+                                             gsize                     offset,
+                                             gpointer                  out,
+                                             gsize                     n);
 AiopoolFormat   aiopool_payload_get_format  (const AiopoolPayload     *self);
 gsize           aiopool_payload_get_size    (const AiopoolPayload     *self);
 GBytes         *aiopool_payload_dup_bytes   (AiopoolPayload           *self);

@@ -10,14 +10,16 @@
 #define ALIGNMENT 8 /* the largest that a GVariant asks for */
 
 /* Small values are copied behind the struct, one allocation each; large ones keep a GBytes over
- * the mapping that they arrived in. */
+ * the mapping that they arrived in. Those in pieces have the array of these behind the struct, and
+ * a GBytes once somebody wants to see them in one. */
 struct _AiopoolPayload
 {
   int           ref_count; /* atomic */
   AiopoolFormat format;
-  GBytes       *bytes; /* (owned) (nullable): NULL when the data is behind the struct */
+  GBytes       *bytes; /* atomic (owned) (nullable): NULL when the data is behind the struct */
   gsize         size;
-  guint         data_offset; /* in rest */
+  guint         data_offset : 31; /* in rest */
+  guint         has_pieces : 1;
   char          rest[];      /* type string with its NUL, then the data, aligned */
 };
 
@@ -34,9 +36,16 @@ payload_new (AiopoolFormat format,
   self->ref_count = 1;
   self->format = format;
   self->bytes = NULL;
-  self->data_offset = (guint) offset;
+  self->data_offset = (guint) offset & G_MAXINT;
+  self->has_pieces = FALSE;
   memcpy (self->rest, type != NULL ? type : "", type_size);
   return self;
+}
+
+static gpointer
+get_rest (const AiopoolPayload *self)
+{
+  return (gpointer) (self->rest + self->data_offset);
 }
 
 AiopoolPayload *
@@ -46,7 +55,7 @@ aiopool_payload_new_copy (const AiopoolPayloadView *view)
 
   self->size = view->size;
   if (view->size > 0)
-    memcpy (self->rest + self->data_offset, view->data, view->size);
+    memcpy (get_rest (self), view->data, view->size);
   return self;
 }
 
@@ -59,7 +68,7 @@ aiopool_payload_new_variant (GVariant *variant)
                                       size);
 
   self->size = size;
-  g_variant_store (variant, self->rest + self->data_offset);
+  g_variant_store (variant, get_rest (self));
   return self;
 }
 
@@ -76,6 +85,80 @@ aiopool_payload_new_bytes (AiopoolFormat  format,
   return self;
 }
 
+static GPtrArray *
+get_pieces (const AiopoolPayload *self)
+{
+  GPtrArray *pieces;
+
+  memcpy (&pieces, get_rest (self), sizeof pieces);
+  return pieces;
+}
+
+/* What @pieces have, one after the other; not a GVariant. (transfer full) (element-type GBytes) for
+ * @pieces, which has a function that frees them. */
+AiopoolPayload *
+aiopool_payload_new_pieces (AiopoolFormat  format,
+                            GPtrArray     *pieces)
+{
+  AiopoolPayload *self = payload_new (format, NULL, sizeof pieces);
+
+  memcpy (get_rest (self), &pieces, sizeof pieces);
+  self->has_pieces = TRUE;
+  self->size = 0;
+  for (guint i = 0; i < pieces->len; i++)
+    self->size += g_bytes_get_size (pieces->pdata[i]);
+  return self;
+}
+
+/* Copies bytes from @offset on. There are so many. */
+static void
+copy_pieces (const AiopoolPayload *self,
+             gsize                 offset,
+             guint8               *out,
+             gsize                 n)
+{
+  GPtrArray *pieces = get_pieces (self);
+
+  for (guint i = 0; n > 0; i++)
+    {
+      gsize size;
+      const guint8 *data = g_bytes_get_data (pieces->pdata[i], &size);
+      gsize part = offset < size ? MIN (n, size - offset) : 0;
+
+      if (part > 0)
+        memcpy (out, data + offset, part);
+      offset -= MIN (offset, size);
+      out += part;
+      n -= part;
+    }
+}
+
+/* In any thread; who comes second finds what the first has made. */
+static GBytes *
+join_pieces (const AiopoolPayload *self)
+{
+  GBytes **place = &((AiopoolPayload *) self)->bytes;
+  GBytes *bytes = g_atomic_pointer_get (place);
+  guint8 *data;
+
+  if (bytes != NULL)
+    return bytes;
+  data = g_malloc (MAX (self->size, 1));
+  copy_pieces (self, 0, data, self->size);
+  bytes = g_bytes_new_take (data, self->size);
+  if (g_atomic_pointer_compare_and_exchange (place, NULL, bytes))
+    return bytes;
+  g_bytes_unref (bytes);
+  return g_atomic_pointer_get (place);
+}
+
+/* (nullable): NULL when the data is behind the struct. */
+static GBytes *
+get_bytes (const AiopoolPayload *self)
+{
+  return self->has_pieces ? join_pieces (self) : self->bytes;
+}
+
 AiopoolPayload *
 aiopool_payload_ref (AiopoolPayload *self)
 {
@@ -89,19 +172,49 @@ aiopool_payload_unref (AiopoolPayload *self)
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
   g_clear_pointer (&self->bytes, g_bytes_unref);
+  if (self->has_pieces)
+    g_ptr_array_unref (get_pieces (self));
   g_free (self);
 }
 
-/* Of what @self owns. */
+/* All but the data, which is not looked at. */
 void
-aiopool_payload_get_view (const AiopoolPayload *self,
+aiopool_payload_describe (const AiopoolPayload *self,
                           AiopoolPayloadView   *view)
 {
   view->format = self->format;
   view->type = self->format == AIOPOOL_FORMAT_GVARIANT ? self->rest : NULL;
   view->size = self->size;
-  view->data = self->bytes != NULL ? g_bytes_get_data (self->bytes, NULL)
-                                   : self->rest + self->data_offset;
+  view->data = NULL;
+}
+
+/* Of what @self owns. Pieces are joined for that. */
+void
+aiopool_payload_get_view (const AiopoolPayload *self,
+                          AiopoolPayloadView   *view)
+{
+  GBytes *bytes = get_bytes (self);
+
+  aiopool_payload_describe (self, view);
+  view->data = bytes != NULL ? g_bytes_get_data (bytes, NULL) : get_rest (self);
+}
+
+/* Copies @n bytes from @offset on; pieces stay what they are. There are so many. */
+void
+aiopool_payload_copy (const AiopoolPayload *self,
+                      gsize                 offset,
+                      gpointer              out,
+                      gsize                 n)
+{
+  AiopoolPayloadView view;
+
+  if (self->has_pieces)
+    {
+      copy_pieces (self, offset, out, n);
+      return;
+    }
+  aiopool_payload_get_view (self, &view);
+  memcpy (out, (const guint8 *) view.data + offset, n);
 }
 
 AiopoolFormat
@@ -120,9 +233,11 @@ aiopool_payload_get_size (const AiopoolPayload *self)
 GBytes *
 aiopool_payload_dup_bytes (AiopoolPayload *self)
 {
-  if (self->bytes != NULL)
-    return g_bytes_ref (self->bytes);
-  return g_bytes_new_with_free_func (self->rest + self->data_offset, self->size,
+  GBytes *bytes = get_bytes (self);
+
+  if (bytes != NULL)
+    return g_bytes_ref (bytes);
+  return g_bytes_new_with_free_func (get_rest (self), self->size,
                                      (GDestroyNotify) aiopool_payload_unref,
                                      aiopool_payload_ref (self));
 }

@@ -85,7 +85,10 @@ write_task (AiopoolOutbound    *self,
 
   if (!join_fds (fd, options->fds, &fds, error))
     return FALSE;
-  aiopool_payload_get_view (spec->argument, &message.argument.view);
+  if (transport == AIOPOOL_TRANSPORT_INLINE)
+    aiopool_payload_get_view (spec->argument, &message.argument.view);
+  else
+    aiopool_payload_describe (spec->argument, &message.argument.view);
   message.argument.transport = transport;
   message.argument.has_fd = fd >= 0;
   message.argument.segment_id = segment_id;
@@ -174,20 +177,19 @@ static AiopoolFlush
 copy_some (AiopoolOutbound  *self,
            GError          **error)
 {
-  AiopoolPayloadView view;
-  gsize n;
+  const AiopoolPayload *argument = self->copied->spec->argument;
+  gsize size = aiopool_payload_get_size (argument);
+  gsize n = MIN (size - self->n_copied, SLICE_SIZE);
 
-  aiopool_payload_get_view (self->copied->spec->argument, &view);
-  n = MIN (view.size - self->n_copied, SLICE_SIZE);
-  if (view.size > MAX_CALLER_COPY && !aiopool_engine_is_current ())
+  if (size > MAX_CALLER_COPY && !aiopool_engine_is_current ())
     return AIOPOOL_FLUSH_ENGINE;
   if (self->segment == NULL && !start_copy (self, error))
     return AIOPOOL_FLUSH_DONE;
   if (self->copied == NULL)
     return AIOPOOL_FLUSH_DONE;
-  memcpy (self->segment->data + self->n_copied, (const guint8 *) view.data + self->n_copied, n);
+  aiopool_payload_copy (argument, self->n_copied, self->segment->data + self->n_copied, n);
   self->n_copied += n;
-  if (self->n_copied < view.size)
+  if (self->n_copied < size)
     return AIOPOOL_FLUSH_ENGINE;
   finish_copy (self, error);
   return AIOPOOL_FLUSH_DONE;

@@ -104,6 +104,75 @@ test_bytes_outlive_their_payload (void)
   g_assert_cmpmem (g_bytes_get_data (second, NULL), g_bytes_get_size (second), "0123456789", 10);
 }
 
+/* (transfer full) */
+static AiopoolPayload *
+new_in_pieces (void)
+{
+  static const char *texts[] = { "", "abc", "", "defg", "h" };
+  GPtrArray *pieces = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    g_ptr_array_add (pieces, g_bytes_new (texts[i], strlen (texts[i])));
+  return aiopool_payload_new_pieces (AIOPOOL_FORMAT_RAW, pieces);
+}
+
+static void
+test_any_part_of_pieces_is_copied (void)
+{
+  g_autoptr (AiopoolPayload) payload = new_in_pieces ();
+
+  for (gsize start = 0; start <= 8; start++)
+    {
+      for (gsize n = 0; start + n <= 8; n++)
+        {
+          char found[9] = "........";
+
+          aiopool_payload_copy (payload, start, found, n);
+          g_assert_cmpmem (found, n, &"abcdefgh"[start], n);
+          g_assert_cmpint (found[n], ==, n < 8 ? '.' : 0);
+        }
+    }
+}
+
+static void
+test_any_part_of_others_is_copied (void)
+{
+  AiopoolPayloadView view = { AIOPOOL_FORMAT_RAW, NULL, "0123456789", 10 };
+  g_autoptr (AiopoolPayload) payload = aiopool_payload_new_copy (&view);
+  char found[4];
+
+  aiopool_payload_copy (payload, 3, found, sizeof found);
+  g_assert_cmpmem (found, sizeof found, "3456", 4);
+}
+
+static void
+test_pieces_are_joined_once (void)
+{
+  g_autoptr (AiopoolPayload) payload = new_in_pieces ();
+  g_autoptr (GBytes) bytes = NULL;
+  AiopoolPayloadView view;
+
+  aiopool_payload_describe (payload, &view);
+  g_assert_cmpuint (view.size, ==, 8);
+  g_assert_null (view.data);
+  aiopool_payload_get_view (payload, &view);
+  g_assert_cmpmem (view.data, view.size, "abcdefgh", 8);
+  bytes = aiopool_payload_dup_bytes (payload);
+  g_assert_true (g_bytes_get_data (bytes, NULL) == view.data);
+}
+
+static void
+test_no_pieces_are_empty (void)
+{
+  GPtrArray *none = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  g_autoptr (AiopoolPayload) payload = aiopool_payload_new_pieces (AIOPOOL_FORMAT_JSON, none);
+  g_autoptr (GBytes) bytes = aiopool_payload_dup_bytes (payload);
+
+  g_assert_cmpuint (g_bytes_get_size (bytes), ==, 0);
+  g_assert_cmpuint (aiopool_payload_get_size (payload), ==, 0);
+  g_assert_cmpint (aiopool_payload_get_format (payload), ==, AIOPOOL_FORMAT_JSON);
+}
+
 static void
 set_true (gpointer data)
 {
@@ -226,6 +295,10 @@ main (int   argc,
   g_test_add_func ("/payload/copied-data-is-aligned-behind-any-type",
                    test_copied_data_is_aligned_behind_any_type);
   g_test_add_func ("/payload/bytes-outlive-their-payload", test_bytes_outlive_their_payload);
+  g_test_add_func ("/payload/any-part-of-pieces-is-copied", test_any_part_of_pieces_is_copied);
+  g_test_add_func ("/payload/any-part-of-others-is-copied", test_any_part_of_others_is_copied);
+  g_test_add_func ("/payload/pieces-are-joined-once", test_pieces_are_joined_once);
+  g_test_add_func ("/payload/no-pieces-are-empty", test_no_pieces_are_empty);
   g_test_add_func ("/payload/large-bytes-are-shared-and-returned",
                    test_large_bytes_are_shared_and_returned);
   g_test_add_func ("/payload/lives-until-its-last-reference",
