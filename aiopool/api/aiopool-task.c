@@ -25,7 +25,8 @@
 #define MAX_COPIED 256 /* bytes of arguments that are copied */
 
 #define FORMAT_BITS 3
-#define LENT_BIT    4 /* somebody got the value, and may still look at it */
+#define LENT_BIT    4 /* of a GVariant: somebody got the value, and may still look at it */
+#define PIECES_BIT  4 /* of another format: the value is an AiopoolPayload instead of a GBytes */
 
 G_DEFINE_FINAL_TYPE (AiopoolTask, aiopool_task, G_TYPE_OBJECT)
 
@@ -45,6 +46,13 @@ static gboolean
 is_variant (AiopoolTask *self)
 {
   return get_format (self) == AIOPOOL_FORMAT_GVARIANT;
+}
+
+static gboolean
+is_in_pieces (AiopoolTask *self)
+{
+  return !is_variant (self) &&
+         (GPOINTER_TO_SIZE (g_atomic_pointer_get (&self->value)) & PIECES_BIT) != 0;
 }
 
 static gpointer
@@ -92,12 +100,21 @@ pack_variant (AiopoolTask *self)
   return aiopool_payload_new_bytes (view.format, view.type, g_variant_get_data_as_bytes (variant));
 }
 
+static AiopoolPayload *
+pack (AiopoolTask *self)
+{
+  if (is_variant (self))
+    return pack_variant (self);
+  if (is_in_pieces (self))
+    return aiopool_payload_ref (get_value (self));
+  return aiopool_payload_new_bytes (get_format (self), NULL, g_bytes_ref (get_value (self)));
+}
+
 /* The arguments are serialised here, once, on the thread that submits. */
 const AiopoolSpec *
 aiopool_task_freeze (AiopoolTask *self)
 {
   static GMutex lock; /* guards the change to frozen, when two threads submit at once */
-  AiopoolPayload *argument;
 
   if (aiopool_task_is_frozen (self))
     return &self->spec;
@@ -108,10 +125,7 @@ aiopool_task_freeze (AiopoolTask *self)
         self->spec.function = g_intern_static_string ("");
       if (self->spec.options->keywords != NULL)
         g_variant_get_data (self->spec.options->keywords);
-      argument = is_variant (self) ? pack_variant (self)
-                                   : aiopool_payload_new_bytes (get_format (self), NULL,
-                                                                g_bytes_ref (get_value (self)));
-      g_atomic_pointer_set (&self->spec.argument, argument);
+      g_atomic_pointer_set (&self->spec.argument, pack (self));
     }
   g_mutex_unlock (&lock);
   return &self->spec;
@@ -124,6 +138,8 @@ clear_value (AiopoolTask *self)
 
   if (value != NULL && is_variant (self))
     g_variant_unref (value);
+  else if (value != NULL && is_in_pieces (self))
+    aiopool_payload_unref (value);
   else if (value != NULL)
     g_bytes_unref (value);
 }
@@ -265,6 +281,47 @@ aiopool_task_new_for_payload (const char    *function,
 }
 
 /**
+ * aiopool_task_new_for_pieces:
+ * @function: the name of the function
+ * @pieces: (array length=n_pieces): bytes that, one after the other, are what to call it with
+ * @n_pieces: how many
+ * @format: what the bytes are; not %AIOPOOL_FORMAT_GVARIANT
+ *
+ * Makes a task that calls a function with bytes which lie in several places.
+ *
+ * As [ctor@Aiopool.Task.new_for_payload], and the function gets them in one. Many bytes are not
+ * joined for that: a thread of the library copies them from where they are into the memory that it
+ * shares with the worker. Until then, and as long as the task may run again, the pieces are not let
+ * go.
+ *
+ * Returns: (transfer full): a new task
+ *
+ * Since: 0.1
+ */
+AiopoolTask *
+aiopool_task_new_for_pieces (const char    *function,
+                             GBytes       **pieces,
+                             gsize          n_pieces,
+                             AiopoolFormat  format)
+{
+  AiopoolTask *self;
+  GPtrArray *array;
+
+  g_return_val_if_fail (function != NULL, NULL);
+  g_return_val_if_fail (pieces != NULL || n_pieces == 0, NULL);
+  g_return_val_if_fail (format != AIOPOOL_FORMAT_GVARIANT, NULL);
+
+  array = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  for (gsize i = 0; i < n_pieces; i++)
+    g_ptr_array_add (array, g_bytes_ref (pieces[i]));
+  self = g_object_new (AIOPOOL_TYPE_TASK, NULL);
+  aiopool_task_set_function (self, function);
+  set_value (self, format, aiopool_payload_new_pieces (format, array));
+  g_atomic_pointer_or (&self->value, PIECES_BIT);
+  return self;
+}
+
+/**
  * aiopool_task_get_function:
  * @self: a task
  *
@@ -322,6 +379,8 @@ aiopool_task_get_arguments (AiopoolTask *self)
  *
  * Gets the bytes of a task that carries bytes.
  *
+ * Pieces are joined once somebody asks for them here.
+ *
  * Returns: (transfer none) (nullable): the bytes; %NULL if it has arguments
  *
  * Since: 0.1
@@ -329,9 +388,14 @@ aiopool_task_get_arguments (AiopoolTask *self)
 GBytes *
 aiopool_task_get_payload (AiopoolTask *self)
 {
+  g_autoptr (GBytes) joined = NULL;
+
   g_return_val_if_fail (AIOPOOL_IS_TASK (self), NULL);
 
-  return is_variant (self) ? NULL : get_value (self);
+  if (!is_in_pieces (self))
+    return is_variant (self) ? NULL : get_value (self);
+  joined = aiopool_payload_dup_bytes (get_value (self));
+  return joined; /* which the payload keeps */
 }
 
 /**

@@ -19,6 +19,11 @@ AiopoolTask *aiopool_task_new_for_payload   (const char    *function,
                                              GBytes        *payload,
                                              AiopoolFormat  format);
 AIOPOOL_AVAILABLE_IN_0_1
+AiopoolTask *aiopool_task_new_for_pieces    (const char    *function,
+                                             GBytes       **pieces,
+                                             gsize          n_pieces,
+                                             AiopoolFormat  format);
+AIOPOOL_AVAILABLE_IN_0_1
 const char  *aiopool_task_get_function      (AiopoolTask   *self);
 AIOPOOL_AVAILABLE_IN_0_1
 GVariant    *aiopool_task_get_arguments     (AiopoolTask   *self);

@@ -160,6 +160,11 @@ class CallsTest(FaceTest):
                                             Aiopool.Format.JSON)
         self.assertEqual(self.pool.run(task), b"{}")
 
+    def test_bytes_go_in_pieces(self):
+        task = Aiopool.Task.new_for_pieces("echo-payload", [GLib.Bytes.new(b"[1,"), GLib.Bytes.new(b"2]")],
+                                           Aiopool.Format.JSON)
+        self.assertEqual(self.pool.run(task), b"[1,2]")
+
     def test_a_pool_takes_options_and_closes_at_the_end_of_with(self):
         with new_pool(1, idle_timeout=5, initializer="echo") as pool:
             self.assertEqual((pool.props.max_workers, pool.props.idle_timeout), (1, 5))

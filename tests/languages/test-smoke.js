@@ -320,6 +320,14 @@ const tests = {
         assertThrows(Aiopool.TaskError, Aiopool.TaskError.WRONG_TYPE, () => future.get_result());
     },
 
+    'bytes-go-in-pieces'() {
+        const pieces = ['[1,', '2]'].map(text => new GLib.Bytes(new TextEncoder().encode(text)));
+        const task = Aiopool.Task.new_for_pieces('echo-payload', pieces, Aiopool.Format.JSON);
+        const future = pool.submit(task, null);
+        assert(future.wait(LIMIT), 'did not end');
+        assertEqual(new TextDecoder().decode(future.get_payload()[0].toArray()), '[1,2]');
+    },
+
     'a-task-has-properties'() {
         const task = new Aiopool.Task({
             function: 'echo', arguments: new GLib.Variant('(s)', ['p']), timeout: 2.5,

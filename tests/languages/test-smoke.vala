@@ -383,6 +383,15 @@ void test_bytes () throws Error {
     }
 }
 
+void test_pieces () throws Error {
+    Bytes[] pieces = { new Bytes ("[1,".data), new Bytes ("2]".data) };
+    var task = new Aiopool.Task.for_pieces ("echo-payload", pieces, Aiopool.Format.JSON);
+    var future = pool.submit (task);
+
+    assert_true (future.wait (LIMIT));
+    assert_true (future.get_payload (null).compare (new Bytes ("[1,2]".data)) == 0);
+}
+
 void test_task_properties () throws Error {
     var task = new_task ("echo");
 
@@ -575,6 +584,7 @@ int main (string[] args) {
     add_test ("a-future-tells-about-its-task", test_future);
     add_test ("a-result-too-early-is-pending", test_pending);
     add_test ("bytes-keep-their-format", test_bytes);
+    add_test ("bytes-go-in-pieces", test_pieces);
     add_test ("a-task-has-properties", test_task_properties);
     add_test ("a-pool-has-properties", test_pool_properties);
     add_test ("a-launcher-has-limits-and-a-sandbox", test_launcher);
