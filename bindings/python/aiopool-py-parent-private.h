@@ -44,7 +44,8 @@ AiopoolTask   *aiopool_py_call_task    (PyObject      *names,
                                         PyObject      *function,
                                         PyObject      *arguments,
                                         PyObject      *keywords);
-GBytes        *aiopool_py_join         (PyObject      *pieces);
+AiopoolTask   *aiopool_py_make_task    (const char    *name,
+                                        PyObject      *pieces);
 PyObject      *aiopool_py_load         (GBytes        *bytes);
 void           aiopool_py_drop_spare   (void);
 

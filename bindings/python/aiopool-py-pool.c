@@ -207,20 +207,6 @@ make_launcher (PyObject *tuple)
   return g_steal_pointer (&launcher);
 }
 
-static AiopoolTask *
-make_task (const char *name,
-           PyObject   *pieces)
-{
-  GBytes *bytes = aiopool_py_join (pieces);
-  AiopoolTask *task;
-
-  if (bytes == NULL)
-    return NULL;
-  task = aiopool_task_new_for_payload (name, bytes, AIOPOOL_FORMAT_PICKLE);
-  g_bytes_unref (bytes);
-  return task;
-}
-
 /* What options there are beside the properties of a task. FALSE with an exception set. */
 static gboolean
 set_options (AiopoolTask *task,
@@ -261,7 +247,7 @@ make_task_of_tuple (PyObject *tuple)
 
   if (!PyArg_ParseTuple (tuple, "sO!O!:task", &name, &PyList_Type, &pieces, &PyDict_Type, &options))
     return NULL;
-  task = make_task (name, pieces);
+  task = aiopool_py_make_task (name, pieces);
   if (task != NULL && !set_options (task, options))
     g_clear_object (&task);
   return task;
@@ -500,7 +486,7 @@ pool_submit (PyObject *object,
   if (!PyArg_ParseTuple (arguments, "OsO!|OO:submit", &type, &name, &PyList_Type, &pieces, &options,
                          &queue) || !check_types (type, queue))
     return NULL;
-  task = make_task (name, pieces);
+  task = aiopool_py_make_task (name, pieces);
   if (task != NULL && options != Py_None && !set_options (task, options))
     g_clear_object (&task);
   return task != NULL ? submit (pool_of (object), (PyTypeObject *) type, task, queue) : NULL;

@@ -79,15 +79,12 @@ release_all (Py_buffer  *views,
 static gboolean
 view_all (PyObject   *pieces,
           Py_buffer  *views,
-          Py_ssize_t  n,
-          gsize      *size)
+          Py_ssize_t  n)
 {
-  *size = 0;
   for (Py_ssize_t i = 0; i < n; i++)
     {
       if (PyObject_GetBuffer (PyList_GetItem (pieces, i), &views[i], PyBUF_SIMPLE) != 0)
         return FALSE;
-      *size += (gsize) views[i].len;
     }
   return TRUE;
 }
@@ -185,30 +182,134 @@ join_small (const Py_buffer *views,
   return g_bytes_new_take (data, size);
 }
 
-/* The pieces of a list, one after the other. NULL with an exception set. */
-GBytes *
-aiopool_py_join (PyObject *pieces)
+/* What the views have, one after the other. NULL with an exception set. */
+static GBytes *
+join (const Py_buffer *views,
+      Py_ssize_t       n)
+{
+  GBytes *bytes;
+  gsize size = 0;
+
+  for (Py_ssize_t i = 0; i < n; i++)
+    size += (gsize) views[i].len;
+  if (size < LARGE)
+    return join_small (views, n, size);
+  Py_BEGIN_ALLOW_THREADS
+  bytes = join_large (views, n, size);
+  Py_END_ALLOW_THREADS
+  if (bytes == NULL)
+    PyErr_NoMemory ();
+  return bytes;
+}
+
+/* (transfer full) (nullable): whose memory it is, through all memoryviews of it. */
+static PyObject *
+find_owner (PyObject *piece)
+{
+  PyObject *owner = Py_NewRef (piece);
+
+  while (owner != NULL && PyMemoryView_Check (owner))
+    {
+      PyObject *view = owner;
+
+      owner = PyObject_GetAttrString (view, "obj");
+      Py_DECREF (view);
+    }
+  PyErr_Clear ();
+  return owner;
+}
+
+static void
+release_owner (gpointer owner)
+{
+  PyGILState_STATE state;
+
+  if (!Py_IsInitialized ()) /* the process ends, and Python has before it */
+    return;
+  state = PyGILState_Ensure ();
+  Py_DECREF ((PyObject *) owner);
+  PyGILState_Release (state);
+}
+
+/* (nullable): the memory itself if it is much and cannot change, as that of bytes: the library
+ * copies it when it knows where to. */
+static GBytes *
+hold_constant (PyObject        *piece,
+               const Py_buffer *view)
+{
+  PyObject *owner = view->len >= LARGE ? find_owner (piece) : NULL;
+
+  if (owner != NULL && PyBytes_CheckExact (owner))
+    return g_bytes_new_with_free_func (view->buf, (gsize) view->len, release_owner, owner);
+  Py_XDECREF (owner);
+  return NULL;
+}
+
+/* Joins the views from @first on. FALSE with an exception set. */
+static gboolean
+add_joined (GPtrArray       *parts,
+            const Py_buffer *views,
+            Py_ssize_t       first,
+            Py_ssize_t       end)
+{
+  GBytes *bytes;
+
+  if (first == end)
+    return TRUE;
+  bytes = join (views + first, end - first);
+  if (bytes != NULL)
+    g_ptr_array_add (parts, bytes);
+  return bytes != NULL;
+}
+
+/* (element-type GBytes): few, which one after the other are the pieces. FALSE with an exception
+ * set. */
+static gboolean
+gather (PyObject        *pieces,
+        const Py_buffer *views,
+        Py_ssize_t       n,
+        GPtrArray       *parts)
+{
+  Py_ssize_t first = 0;
+
+  for (Py_ssize_t i = 0; i < n; i++)
+    {
+      GBytes *held = hold_constant (PyList_GetItem (pieces, i), &views[i]);
+
+      if (held == NULL)
+        continue;
+      if (!add_joined (parts, views, first, i))
+        {
+          g_bytes_unref (held);
+          return FALSE;
+        }
+      g_ptr_array_add (parts, held);
+      first = i + 1;
+    }
+  return add_joined (parts, views, first, n);
+}
+
+/* A task for a list of pieces. NULL with an exception set. */
+AiopoolTask *
+aiopool_py_make_task (const char *name,
+                      PyObject   *pieces)
 {
   Py_ssize_t n = PyList_Size (pieces);
+  g_autoptr (GPtrArray) parts = NULL;
+  AiopoolTask *task = NULL;
   Py_buffer *views;
-  GBytes *bytes = NULL;
-  gsize size;
 
   if (n < 0)
     return NULL;
+  parts = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
   views = g_new0 (Py_buffer, (gsize) n + 1);
-  if (view_all (pieces, views, n, &size) && size < LARGE)
-    bytes = join_small (views, n, size);
-  else if (PyErr_Occurred () == NULL)
-    {
-      Py_BEGIN_ALLOW_THREADS
-      bytes = join_large (views, n, size);
-      Py_END_ALLOW_THREADS
-      if (bytes == NULL)
-        PyErr_NoMemory ();
-    }
+  if (view_all (pieces, views, n) && gather (pieces, views, n, parts))
+    task = parts->len == 1 ? aiopool_task_new_for_payload (name, parts->pdata[0],
+                                                           AIOPOOL_FORMAT_PICKLE)
+                           : aiopool_task_new_for_pieces (name, (GBytes **) parts->pdata,
+                                                          parts->len, AIOPOOL_FORMAT_PICKLE);
   release_all (views, n);
-  return bytes;
+  return task;
 }
 
 static gboolean
@@ -236,37 +337,20 @@ is_all_plain (PyObject *arguments,
   return TRUE;
 }
 
-static GBytes *
-pack_plain (PyObject *arguments)
+static AiopoolTask *
+make_plain (const char *name,
+            PyObject   *arguments)
 {
   PyObject *stream = import_modules ()
                        ? PyObject_CallFunctionObjArgs (dump_marshal, arguments, version, NULL)
                        : NULL;
-  GBytes *bytes = NULL;
+  g_autoptr (GBytes) bytes = NULL;
 
-  if (stream != NULL)
-    bytes = g_bytes_new (PyBytes_AsString (stream), (gsize) PyBytes_Size (stream));
-  Py_XDECREF (stream);
-  return bytes;
-}
-
-/* @name: None if the function is to be in the pickle. */
-static GBytes *
-pack (PyObject *name,
-      PyObject *function,
-      PyObject *arguments,
-      PyObject *keywords)
-{
-  PyObject *pieces;
-  GBytes *bytes;
-
-  if (name != Py_None && is_all_plain (arguments, keywords))
-    return pack_plain (arguments);
-  pieces = PyObject_CallFunctionObjArgs (aiopool_py_hooks.pack, name, function, arguments, keywords,
-                                         NULL);
-  bytes = pieces != NULL ? aiopool_py_join (pieces) : NULL;
-  Py_XDECREF (pieces);
-  return bytes;
+  if (stream == NULL)
+    return NULL;
+  bytes = g_bytes_new (PyBytes_AsString (stream), (gsize) PyBytes_Size (stream));
+  Py_DECREF (stream);
+  return aiopool_task_new_for_payload (name, bytes, AIOPOOL_FORMAT_PICKLE);
 }
 
 /* --- names ----------------------------------------------------------------------------------- */
@@ -315,6 +399,48 @@ describe (PyObject *function)
   return copy;
 }
 
+/* Of what has a name to be found by. NULL with an exception set. */
+static AiopoolTask *
+make_named (PyObject *name,
+            PyObject *function,
+            PyObject *arguments,
+            PyObject *keywords)
+{
+  const char *text = PyUnicode_AsUTF8AndSize (name, NULL);
+  AiopoolTask *task = NULL;
+  PyObject *pieces;
+
+  if (text == NULL)
+    return NULL;
+  if (is_all_plain (arguments, keywords))
+    return make_plain (text, arguments);
+  pieces = PyObject_CallFunctionObjArgs (aiopool_py_hooks.pack, name, function, arguments, keywords,
+                                         NULL);
+  if (pieces != NULL)
+    task = aiopool_py_make_task (text, pieces);
+  Py_XDECREF (pieces);
+  return task;
+}
+
+/* Of what goes with the call. NULL with an exception set. */
+static AiopoolTask *
+make_nameless (PyObject *function,
+               PyObject *arguments,
+               PyObject *keywords)
+{
+  PyObject *pieces = PyObject_CallFunctionObjArgs (aiopool_py_hooks.pack, Py_None, function,
+                                                   arguments, keywords, NULL);
+  g_autofree char *description = NULL;
+  AiopoolTask *task;
+
+  if (pieces == NULL)
+    return NULL;
+  description = describe (function);
+  task = aiopool_py_make_task (description, pieces);
+  Py_DECREF (pieces);
+  return task;
+}
+
 /* @names: (dict) what the names of functions are. NULL with an exception set. */
 AiopoolTask *
 aiopool_py_call_task (PyObject *names,
@@ -323,21 +449,12 @@ aiopool_py_call_task (PyObject *names,
                       PyObject *keywords)
 {
   PyObject *name = find_name (names, function);
-  g_autofree char *description = NULL;
-  const char *text = NULL;
   AiopoolTask *task = NULL;
-  GBytes *bytes;
 
-  if (name == NULL)
-    return NULL;
-  bytes = pack (name, function, arguments, keywords);
-  if (bytes != NULL && name != Py_None)
-    text = PyUnicode_AsUTF8AndSize (name, NULL);
-  else if (bytes != NULL)
-    text = description = describe (function);
-  if (text != NULL)
-    task = aiopool_task_new_for_payload (text, bytes, AIOPOOL_FORMAT_PICKLE);
-  g_clear_pointer (&bytes, g_bytes_unref);
-  Py_DECREF (name);
+  if (name == Py_None)
+    task = make_nameless (function, arguments, keywords);
+  else if (name != NULL)
+    task = make_named (name, function, arguments, keywords);
+  Py_XDECREF (name);
   return task;
 }
