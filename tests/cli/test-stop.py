@@ -137,6 +137,7 @@ class Pipes(CliTest):
 
     def test_endless_input_takes_little_memory(self):
         environment = new_environment()
+        environment["ASAN_OPTIONS"] = environment.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=16"
         source = subprocess.Popen(["yes", "x" * 1000], stdout=subprocess.PIPE)
         self.addCleanup(source.wait)
         self.addCleanup(source.kill)
@@ -150,7 +151,7 @@ class Pipes(CliTest):
             peak_kib = int(re.search(r"VmHWM:\s*(\d+)", file.read()).group(1))
         process.stdout.close()
         process.wait(LIMIT)
-        self.assertLess(peak_kib, 400000)
+        self.assertLess(peak_kib, 200000)
         self.assertEqual(process.returncode, 141)
         self.assert_nothing_left(environment)
 
