@@ -85,7 +85,7 @@ class CliTest(unittest.TestCase):
         return lines[0]
 
     def assert_nothing_left(self, environment):
-        if not wait_until(lambda: not find_marked(environment), 2):
+        if not wait_until(lambda: not find_marked(environment), 20):
             left = []
             for pid in find_marked(environment):
                 with open(f"/proc/{pid}/cmdline", "rb") as file:
