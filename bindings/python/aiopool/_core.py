@@ -70,6 +70,7 @@ from aiopool._parent import (  # noqa: F401
     STATE_CANCELLED, STATE_DONE, STATE_FAILED, STATE_PENDING, STATE_RUNNING, TASK_ERROR,
     WORKER_BUSY, WORKER_CLOSING, WORKER_DEAD, WORKER_IDLE, WORKER_STARTING, Handle, Queue)
 
+INLINE_VARIABLE = "AIOPOOL_INLINE"
 MUCH = 4 << 20  # bytes of a result, to make which would hold up an event loop
 
 
@@ -273,6 +274,15 @@ def count_processors():
     if hasattr(os, "process_cpu_count"):
         return os.process_cpu_count() or 1
     return len(os.sched_getaffinity(0))
+
+
+def is_inline_wanted(inline=None):
+    """Whether a pool shall be one without workers; nobody has said so to a class that nobody has seen."""
+    if inline is None and "aiopool._pool" in sys.modules:
+        inline = sys.modules["aiopool._pool"].Pool.inline
+    if inline is None:
+        inline = os.environ.get(INLINE_VARIABLE, "") not in ("", "0")
+    return inline
 
 
 def make_pool(initializer=None, finalizer=None, launcher=None, forward_log=False, setup=None,

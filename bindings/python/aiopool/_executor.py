@@ -9,7 +9,7 @@ import weakref
 from collections import deque
 from concurrent.futures import Executor as Base
 
-from aiopool import _calls, _core, _initializer, _inline
+from aiopool import _calls, _core, _initializer
 from aiopool._futures import Future as BaseFuture
 
 CHUNKS_PER_WORKER = 4
@@ -97,7 +97,10 @@ class PoolExecutor(Base):
         self._lock = threading.Lock()
         self._ending = None  # End, once shut down
         self._is_over = False  # an inline one
-        if _inline.is_wanted():
+        self._is_inline = _core.is_inline_wanted()
+        if self._is_inline:
+            from aiopool import _inline
+
             self._core = _inline.InlineCore(
                 None if initializer is None else (initializer, initargs, {}))
             return
@@ -107,7 +110,7 @@ class PoolExecutor(Base):
 
     def submit(self, fn, /, *args, **kwargs):
         try:
-            if isinstance(self._core, _inline.InlineCore):
+            if self._is_inline:
                 return self._run_inline(fn, args, kwargs)
             return self._core.call(self._future_type, fn, args, kwargs)
         except _core.PoolClosedError:
@@ -139,7 +142,7 @@ class PoolExecutor(Base):
         return [self.submit(call, fn, chunk) for chunk in split(items, chunksize)]
 
     def shutdown(self, wait=True, *, cancel_futures=False):
-        if isinstance(self._core, _inline.InlineCore):
+        if self._is_inline:
             self._core.begin_shutdown(0)
             self._is_over = True
             return
@@ -318,7 +321,7 @@ class Executor(PoolExecutor):
         """Ends as shutdown() does; the loop goes on meanwhile."""
         import asyncio
 
-        if isinstance(self._core, _inline.InlineCore):
+        if self._is_inline:
             self.shutdown()
             return
         ending = self._begin_end(cancel_futures)

@@ -18,12 +18,6 @@ from aiopool._future import Future
 from aiopool._stream import finish
 
 
-def is_wanted(inline=None):
-    from aiopool._pool import is_inline_wanted
-
-    return is_inline_wanted(inline)
-
-
 # --- tasks ----------------------------------------------------------------------------------------
 
 

@@ -22,17 +22,8 @@ from aiopool import _calls, _core, _initializer, _loops, _pickling
 from aiopool._future import TaskFuture
 
 IDLE_TIMEOUT = 60  # seconds
-INLINE_VARIABLE = "AIOPOOL_INLINE"
 
 _pools = weakref.WeakSet()
-
-
-def is_inline_wanted(inline=None):
-    if inline is None:
-        inline = Pool.inline
-    if inline is None:
-        inline = os.environ.get(INLINE_VARIABLE, "") not in ("", "0")
-    return inline
 
 
 class Calls:
@@ -228,7 +219,7 @@ class ProcessPool(Pool):
         self._mp_context = mp_context
         if max_workers is None or max_workers <= 0:
             max_workers = _core.count_processors()
-        self._is_inline = is_inline_wanted(inline)
+        self._is_inline = _core.is_inline_wanted(inline)
         self._core = self._get_maker()(
             max_workers=max_workers, name=name or type(self).__name__,
             idle_timeout=-1 if idle_timeout is None else idle_timeout,
