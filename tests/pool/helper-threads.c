@@ -17,6 +17,7 @@ struct _HelperThreads
 
 G_DEFINE_FINAL_TYPE (HelperThreads, helper_threads, AIOPOOL_TYPE_EXECUTOR)
 
+/* (transfer full) (nullable) */
 static GVariant *
 call (AiopoolTask  *task,
       GCancellable *cancellable,
@@ -24,20 +25,19 @@ call (AiopoolTask  *task,
 {
   GVariant *result;
 
-  if (g_str_equal (aiopool_task_get_function (task), "act"))
-    result = helper_act (aiopool_task_get_arguments (task), aiopool_task_get_keywords (task),
-                         cancellable, error);
-  else
-    result = g_variant_ref (aiopool_task_get_arguments (task));
-  return result;
+  if (!g_str_equal (aiopool_task_get_function (task), "act"))
+    return g_variant_ref (aiopool_task_get_arguments (task));
+  result = helper_act (aiopool_task_get_arguments (task), aiopool_task_get_keywords (task),
+                       cancellable, error);
+  return result != NULL ? g_variant_take_ref (result) : NULL;
 }
 
 static void
 run_promise (AiopoolPromise *promise)
 {
   AiopoolTask *task = aiopool_future_get_task (aiopool_promise_get_future (promise));
+  g_autoptr (GVariant) result = NULL;
   g_autoptr (GError) error = NULL;
-  GVariant *result;
 
   if (!aiopool_promise_start (promise))
     return;

@@ -103,8 +103,7 @@ test_retries_are_of_each_item_and_come_to_an_end (void)
       g_autoptr (AiopoolFuture) future = batch_next (batch);
 
       if (i == BAD)
-        helper_expect_error (g_object_ref (future), AIOPOOL_TASK_ERROR,
-                             AIOPOOL_TASK_ERROR_CRASHED);
+        helper_expect_error (future, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_CRASHED);
       else
         g_assert_cmpuint (batch_number (future), ==, i);
     }
@@ -126,7 +125,7 @@ test_a_timeout_is_of_one_item (void)
       g_autoptr (AiopoolFuture) future = batch_next (batch);
 
       if (i == BAD)
-        helper_expect_error (g_object_ref (future), AIOPOOL_TASK_ERROR,
+        helper_expect_error (future, AIOPOOL_TASK_ERROR,
                              AIOPOOL_TASK_ERROR_TIMED_OUT);
       else
         g_assert_cmpuint (batch_number (future), ==, i);

@@ -422,7 +422,7 @@ test_items_need_a_function (gconstpointer data)
     {
       g_autoptr (AiopoolFuture) future = batch_next (batch);
 
-      helper_expect_error (g_object_ref (future), AIOPOOL_TASK_ERROR,
+      helper_expect_error (future, AIOPOOL_TASK_ERROR,
                            AIOPOOL_TASK_ERROR_UNKNOWN_FUNCTION);
     }
   helper_shutdown (executor, AIOPOOL_SHUTDOWN_DRAIN);

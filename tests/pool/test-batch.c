@@ -209,7 +209,7 @@ test_failures_are_of_their_items (gconstpointer data)
           continue;
         }
       g_assert_cmpint (aiopool_future_get_state (future), ==, AIOPOOL_FUTURE_FAILED);
-      helper_expect_error (g_object_ref (future), G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+      helper_expect_error (future, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
       g_assert_cmpuint (aiopool_future_get_position (future), ==, i);
     }
   batch_expect_end (batch);
