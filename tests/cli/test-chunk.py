@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Items that go to workers several at a time: nothing else is to change by that."""
 
+import contextlib
 import json
 import os
 import signal
@@ -198,8 +199,11 @@ class Stop(Chunk):
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE)
         process.stdout.close()
-        process.stdin.write(numbers(1, 1000))
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it may have ended already
+            process.stdin.write(numbers(1, 1000))
+            process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
         self.assertEqual((process.wait(LIMIT), process.stderr.read()), (141, b""))
         process.stderr.close()
         self.assert_nothing_left(environment)

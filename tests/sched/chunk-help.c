@@ -11,6 +11,7 @@
 /* Chunks on a scheduler alone: what owns them here does what a batch does. */
 
 #define SHARED_VARIABLE "AIOPOOL_TEST_SHARED"
+#define LONG            100 /* seconds */
 
 typedef struct
 {
@@ -448,7 +449,7 @@ whole_submit (Whole *self,
 void
 whole_wait (Whole *self)
 {
-  gint64 end = g_get_monotonic_time () + 30 * G_USEC_PER_SEC;
+  gint64 end = g_get_monotonic_time () + LONG * G_USEC_PER_SEC;
 
   g_mutex_lock (&self->lock);
   while ((self->n_chunks > 0 || self->n_held > 0) &&
