@@ -11,6 +11,7 @@ G_BEGIN_DECLS
 #define AIOPOOL_FRAME_MAX_BODY    (16u * 1024 * 1024) /* bytes; larger values leave the stream */
 #define AIOPOOL_FRAME_MEMORY_FD   1                   /* flag: the first descriptor is a value's */
 #define AIOPOOL_FRAME_CHUNK       2                   /* flag of a TASK: the argument is an array */
+#define AIOPOOL_FRAME_SHARED      4                   /* flag of a TASK: it has shared data */
 #define AIOPOOL_FRAME_ITEM        2                   /* flag of a RESULT or ERROR: of one item */
 #define AIOPOOL_FRAME_MAX_FDS     250                 /* the kernel takes 253 in one message */
 
@@ -19,6 +20,8 @@ typedef enum
   AIOPOOL_FRAME_CONFIG = 1,      /* parent to worker, data */
   AIOPOOL_FRAME_DEFINE = 2,
   AIOPOOL_FRAME_TASK = 3,
+  AIOPOOL_FRAME_SHARE = 4,
+  AIOPOOL_FRAME_UNSHARE = 5,
   AIOPOOL_FRAME_HELLO = 16,      /* worker to parent, data */
   AIOPOOL_FRAME_RESULT = 17,
   AIOPOOL_FRAME_ERROR = 18,

@@ -14,7 +14,7 @@
 static gboolean
 is_known (guint8 type)
 {
-  return (type >= AIOPOOL_FRAME_CONFIG && type <= AIOPOOL_FRAME_TASK) ||
+  return (type >= AIOPOOL_FRAME_CONFIG && type <= AIOPOOL_FRAME_UNSHARE) ||
          (type >= AIOPOOL_FRAME_HELLO && type <= AIOPOOL_FRAME_ITEMS) ||
          (type >= AIOPOOL_FRAME_CANCEL && type <= AIOPOOL_FRAME_TERMINATE) ||
          type == AIOPOOL_FRAME_UNHEARD;
@@ -23,7 +23,8 @@ is_known (guint8 type)
 static gboolean
 carries_value (guint8 type)
 {
-  return type == AIOPOOL_FRAME_TASK || type == AIOPOOL_FRAME_RESULT || type == AIOPOOL_FRAME_EMIT;
+  return type == AIOPOOL_FRAME_TASK || type == AIOPOOL_FRAME_SHARE ||
+         type == AIOPOOL_FRAME_RESULT || type == AIOPOOL_FRAME_EMIT;
 }
 
 static guint8
@@ -32,10 +33,12 @@ flags_of (guint8 type)
   switch (type)
     {
     case AIOPOOL_FRAME_TASK:
+      return 7;
     case AIOPOOL_FRAME_RESULT:
       return 3;
     case AIOPOOL_FRAME_ERROR:
       return 2;
+    case AIOPOOL_FRAME_SHARE:
     case AIOPOOL_FRAME_EMIT:
     case AIOPOOL_FRAME_RELEASE:
     case AIOPOOL_FRAME_CANCEL:

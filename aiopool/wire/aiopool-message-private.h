@@ -9,6 +9,7 @@ G_BEGIN_DECLS
 #define AIOPOOL_INLINE_LIMIT (128 * 1024) /* bytes; larger values leave the stream */
 
 #define AIOPOOL_MAX_ITEMS    (1u << 24)   /* of a chunk */
+#define AIOPOOL_MAX_SHARED   128          /* shared data that a worker keeps */
 #define AIOPOOL_MAX_RUN_SIZE (64 * 1024)  /* bytes of the values of a run of items */
 
 /* What a partial result of @size bytes takes of a task's credit, and how far a task may be behind
@@ -56,6 +57,7 @@ typedef struct
   gconstpointer       keywords; /* (nullable): a serialised a{sv} */
   gsize               keywords_size;
   guint32             n_items;  /* of a chunk, whose argument is an array of so many; else 0 */
+  guint64             shared_id; /* of an earlier SHARE, 0 for none */
 } AiopoolTaskMessage;
 
 typedef struct
@@ -111,6 +113,12 @@ void     aiopool_message_write_task     (guint8                       *out,
                                          const AiopoolTaskMessage     *message);
 gboolean aiopool_message_parse_task     (const AiopoolFrame           *frame,
                                          AiopoolTaskMessage           *message);
+gsize    aiopool_message_share_size     (const AiopoolValueMessage    *message);
+void     aiopool_message_write_share    (guint8                       *out,
+                                         guint64                       id,
+                                         const AiopoolValueMessage    *message);
+gboolean aiopool_message_parse_share    (const AiopoolFrame           *frame,
+                                         AiopoolValueMessage          *message);
 gsize    aiopool_message_result_size    (const AiopoolResultMessage   *message);
 void     aiopool_message_write_result   (guint8                       *out,
                                          guint64                       id,

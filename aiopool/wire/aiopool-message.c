@@ -231,6 +231,28 @@ parse_word (const AiopoolFrame *frame,
   return word.zero == 0 && word.number <= AIOPOOL_MAX_ITEMS;
 }
 
+static gsize
+shared_size (gboolean has_shared)
+{
+  return has_shared ? sizeof (guint64) : 0;
+}
+
+/* @head_size: bytes of the body with it, which it is the last of. */
+static gboolean
+parse_shared (const AiopoolFrame *frame,
+              gsize               head_size,
+              gboolean            has_shared,
+              guint64            *id)
+{
+  *id = 0;
+  if (!has_shared)
+    return TRUE;
+  if (frame->length < head_size)
+    return FALSE;
+  memcpy (id, frame->body + head_size - sizeof *id, sizeof *id);
+  return *id != 0;
+}
+
 static void
 write_fixed (guint8           *out,
              AiopoolFrameType  type,
@@ -303,7 +325,8 @@ gsize
 aiopool_message_task_size (const AiopoolTaskMessage *message)
 {
   return AIOPOOL_FRAME_HEADER_SIZE + sizeof (TaskHead) + word_size (message->n_items > 0) +
-         value_tail_size (&message->argument) + PAD (message->keywords_size);
+         shared_size (message->shared_id != 0) + value_tail_size (&message->argument) +
+         PAD (message->keywords_size);
 }
 
 void
@@ -315,7 +338,9 @@ aiopool_message_write_task (guint8                   *out,
   TaskHead head = { .function = message->function, .timeout = message->timeout };
   gsize size = aiopool_message_task_size (message) - AIOPOOL_FRAME_HEADER_SIZE;
   gboolean is_chunk = message->n_items > 0;
-  guint8 flags = memory_flag (&message->argument) | (is_chunk ? AIOPOOL_FRAME_CHUNK : 0);
+  gboolean has_shared = message->shared_id != 0;
+  guint8 flags = memory_flag (&message->argument) | (is_chunk ? AIOPOOL_FRAME_CHUNK : 0) |
+                 (has_shared ? AIOPOOL_FRAME_SHARED : 0);
 
   head.keywords_size = (guint32) message->keywords_size;
   fill_value_head (&head.value, &message->argument);
@@ -323,6 +348,8 @@ aiopool_message_write_task (guint8                   *out,
   out += AIOPOOL_FRAME_HEADER_SIZE;
   memcpy (out, &head, sizeof head);
   out = write_word (out + sizeof head, is_chunk, message->n_items);
+  memcpy (out, &message->shared_id, shared_size (has_shared));
+  out += shared_size (has_shared);
   out = write_value_tail (out, &message->argument);
   write_padded (out, message->keywords, message->keywords_size);
 }
@@ -332,11 +359,13 @@ aiopool_message_parse_task (const AiopoolFrame *frame,
                             AiopoolTaskMessage *message)
 {
   gboolean is_chunk = (frame->flags & AIOPOOL_FRAME_CHUNK) != 0;
-  gsize used, head_size = sizeof (TaskHead) + word_size (is_chunk);
+  gboolean has_shared = (frame->flags & AIOPOOL_FRAME_SHARED) != 0;
+  gsize used, head_size = sizeof (TaskHead) + word_size (is_chunk) + shared_size (has_shared);
   TaskHead head;
 
   if (frame->type != AIOPOOL_FRAME_TASK || frame->length < sizeof head ||
-      !parse_word (frame, sizeof head, is_chunk, &message->n_items))
+      !parse_word (frame, sizeof head, is_chunk, &message->n_items) ||
+      !parse_shared (frame, head_size, has_shared, &message->shared_id))
     return FALSE;
   memcpy (&head, frame->body, sizeof head);
   if (!parse_value (frame, &head.value, frame->body + head_size, frame->length - head_size,
@@ -399,10 +428,51 @@ aiopool_message_parse_result (const AiopoolFrame   *frame,
          used == frame->length - head_size;
 }
 
+/* Of a frame that is a value alone. */
+static gsize
+lone_value_size (const AiopoolValueMessage *message)
+{
+  return AIOPOOL_FRAME_HEADER_SIZE + sizeof (ValueHead) + value_tail_size (message);
+}
+
+static void
+write_lone_value (guint8                    *out,
+                  AiopoolFrameType           type,
+                  guint64                    id,
+                  guint8                     n_fds,
+                  const AiopoolValueMessage *message)
+{
+  ValueHead head;
+  gsize size = lone_value_size (message) - AIOPOOL_FRAME_HEADER_SIZE;
+
+  fill_value_head (&head, message);
+  aiopool_frame_header (out, (guint8) type, memory_flag (message), n_fds, id, (guint32) size);
+  out += AIOPOOL_FRAME_HEADER_SIZE;
+  memcpy (out, &head, sizeof head);
+  write_value_tail (out + sizeof head, message);
+}
+
+static gboolean
+parse_lone_value (const AiopoolFrame  *frame,
+                  AiopoolFrameType     type,
+                  AiopoolValueMessage *message)
+{
+  ValueHead head;
+  gsize used;
+
+  if (frame->type != type || frame->length < sizeof head ||
+      frame->n_fds != (frame->flags & AIOPOOL_FRAME_MEMORY_FD))
+    return FALSE;
+  memcpy (&head, frame->body, sizeof head);
+  return parse_value (frame, &head, frame->body + sizeof head, frame->length - sizeof head, message,
+                      &used) &&
+         used == frame->length - sizeof head;
+}
+
 gsize
 aiopool_message_emit_size (const AiopoolValueMessage *message)
 {
-  return AIOPOOL_FRAME_HEADER_SIZE + sizeof (ValueHead) + value_tail_size (message);
+  return lone_value_size (message);
 }
 
 void
@@ -411,30 +481,39 @@ aiopool_message_write_emit (guint8                    *out,
                             guint8                     n_fds,
                             const AiopoolValueMessage *message)
 {
-  ValueHead head;
-  gsize size = aiopool_message_emit_size (message) - AIOPOOL_FRAME_HEADER_SIZE;
-
-  fill_value_head (&head, message);
-  aiopool_frame_header (out, AIOPOOL_FRAME_EMIT, memory_flag (message), n_fds, id, (guint32) size);
-  out += AIOPOOL_FRAME_HEADER_SIZE;
-  memcpy (out, &head, sizeof head);
-  write_value_tail (out + sizeof head, message);
+  write_lone_value (out, AIOPOOL_FRAME_EMIT, id, n_fds, message);
 }
 
 gboolean
 aiopool_message_parse_emit (const AiopoolFrame  *frame,
                             AiopoolValueMessage *message)
 {
-  ValueHead head;
-  gsize used;
+  return parse_lone_value (frame, AIOPOOL_FRAME_EMIT, message);
+}
 
-  if (frame->type != AIOPOOL_FRAME_EMIT || frame->length < sizeof head ||
-      frame->n_fds != (frame->flags & AIOPOOL_FRAME_MEMORY_FD))
-    return FALSE;
-  memcpy (&head, frame->body, sizeof head);
-  return parse_value (frame, &head, frame->body + sizeof head, frame->length - sizeof head, message,
-                      &used) &&
-         used == frame->length - sizeof head;
+gsize
+aiopool_message_share_size (const AiopoolValueMessage *message)
+{
+  return lone_value_size (message);
+}
+
+void
+aiopool_message_write_share (guint8                    *out,
+                             guint64                    id,
+                             const AiopoolValueMessage *message)
+{
+  write_lone_value (out, AIOPOOL_FRAME_SHARE, id, message->has_fd ? 1 : 0, message);
+}
+
+/* Raw bytes, in the frame or in memory that nobody can change. */
+gboolean
+aiopool_message_parse_share (const AiopoolFrame  *frame,
+                             AiopoolValueMessage *message)
+{
+  return frame->id != 0 && parse_lone_value (frame, AIOPOOL_FRAME_SHARE, message) &&
+         message->view.format == AIOPOOL_FORMAT_RAW &&
+         message->transport != AIOPOOL_TRANSPORT_SEGMENT &&
+         message->has_fd == (message->transport == AIOPOOL_TRANSPORT_MEMFD);
 }
 
 gsize
@@ -575,7 +654,7 @@ aiopool_message_parse_progress (const AiopoolFrame     *frame,
          g_utf8_validate_len (message->text, message->text_size, NULL);
 }
 
-/* DEFINE, REFUSE, and with text of no bytes RELEASE, CANCEL, CREDIT, TRIM, UNHEARD. */
+/* DEFINE, REFUSE, and with text of no bytes UNSHARE, RELEASE, CANCEL, CREDIT, TRIM, UNHEARD. */
 gsize
 aiopool_message_text_size (gsize text_size)
 {

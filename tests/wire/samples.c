@@ -226,6 +226,51 @@ make_log (void)
 }
 
 static GBytes *
+make_shared_task (void)
+{
+  AiopoolTaskMessage message = { .function = 1, .shared_id = 77 };
+
+  message.argument = inline_value (AIOPOOL_FORMAT_GVARIANT, "s", "text", 5);
+  return write_task (&message, 0);
+}
+
+static GBytes *
+make_shared_chunk_task (void)
+{
+  static const gint64 values[3] = { 1, 2, 3 };
+  AiopoolTaskMessage message = { .function = 1, .n_items = 3, .shared_id = 1 };
+
+  message.argument = inline_value (AIOPOOL_FORMAT_GVARIANT, "ax", values, sizeof values);
+  return write_task (&message, 0);
+}
+
+static GBytes *
+write_share (const AiopoolValueMessage *message)
+{
+  gsize size = aiopool_message_share_size (message);
+  guint8 *out = g_malloc (size);
+
+  aiopool_message_write_share (out, 3, message);
+  return g_bytes_new_take (out, size);
+}
+
+static GBytes *
+make_share (void)
+{
+  AiopoolValueMessage message = inline_value (AIOPOOL_FORMAT_RAW, NULL, "shared", 6);
+
+  return write_share (&message);
+}
+
+static GBytes *
+make_memfd_share (void)
+{
+  AiopoolValueMessage message = outer_value (AIOPOOL_TRANSPORT_MEMFD, 1 << 20, 0, TRUE);
+
+  return write_share (&message);
+}
+
+static GBytes *
 make_define (void)
 {
   gsize size = aiopool_message_text_size (4);
@@ -252,6 +297,10 @@ const Sample samples[] = {
   { "item-result", make_item_result },
   { "item-error", make_item_error },
   { "items", make_items },
+  { "shared-task", make_shared_task },
+  { "shared-chunk-task", make_shared_chunk_task },
+  { "share", make_share },
+  { "memfd-share", make_memfd_share },
 };
 
 const guint n_samples = G_N_ELEMENTS (samples);
@@ -333,7 +382,7 @@ parse_any (const AiopoolFrame *frame)
   AiopoolHelloMessage hello;
   AiopoolTaskMessage task;
   AiopoolResultMessage result;
-  AiopoolValueMessage emit;
+  AiopoolValueMessage emit, share;
   AiopoolErrorMessage error;
   AiopoolProgressMessage progress;
   AiopoolItemsMessage items;
@@ -346,11 +395,19 @@ parse_any (const AiopoolFrame *frame)
     {
       check_value (frame, &task.argument);
       check_range (frame, task.keywords, task.keywords_size);
+      g_assert_true ((task.shared_id != 0) == ((frame->flags & AIOPOOL_FRAME_SHARED) != 0));
     }
   if (aiopool_message_parse_result (frame, &result) && ++n_taken)
     check_value (frame, &result.value);
   if (aiopool_message_parse_emit (frame, &emit) && ++n_taken)
     check_value (frame, &emit);
+  if (aiopool_message_parse_share (frame, &share) && ++n_taken)
+    {
+      check_value (frame, &share);
+      g_assert_cmpint (share.view.format, ==, AIOPOOL_FORMAT_RAW);
+      g_assert_cmpint (share.transport, !=, AIOPOOL_TRANSPORT_SEGMENT);
+      g_assert_cmpuint (frame->id, !=, 0);
+    }
   if (aiopool_message_parse_error (frame, &error) && ++n_taken)
     check_range (frame, error.error, error.error_size);
   if (aiopool_message_parse_progress (frame, &progress) && ++n_taken)

@@ -146,6 +146,14 @@ static const HeaderRow header_rows[] = {
   { "a flag that progress does not have", 0, AIOPOOL_FRAME_PROGRESS, 1, 0, 0, AIOPOOL_FRAME_BAD },
   { "the flag of a chunk", 0, AIOPOOL_FRAME_TASK, 2, 0, 0, AIOPOOL_FRAME_OK },
   { "the flag of a chunk beside the other", 0, AIOPOOL_FRAME_TASK, 3, 1, 0, AIOPOOL_FRAME_OK },
+  { "the flag of shared data", 0, AIOPOOL_FRAME_TASK, 4, 0, 0, AIOPOOL_FRAME_OK },
+  { "all flags of a task", 0, AIOPOOL_FRAME_TASK, 7, 1, 0, AIOPOOL_FRAME_OK },
+  { "a flag that a task does not have", 0, AIOPOOL_FRAME_TASK, 8, 0, 0, AIOPOOL_FRAME_BAD },
+  { "shared memory", 0, AIOPOOL_FRAME_SHARE, 1, 1, 0, AIOPOOL_FRAME_OK },
+  { "a flag that sharing does not have", 0, AIOPOOL_FRAME_SHARE, 2, 0, 0, AIOPOOL_FRAME_BAD },
+  { "a flag of what is shared no more", 0, AIOPOOL_FRAME_UNSHARE, 1, 0, 0, AIOPOOL_FRAME_BAD },
+  { "descriptors of what is shared no more", 0, AIOPOOL_FRAME_UNSHARE, 0, 1, 0,
+    AIOPOOL_FRAME_BAD },
   { "the flag of an item", 0, AIOPOOL_FRAME_RESULT, 2, 0, 0, AIOPOOL_FRAME_OK },
   { "the flag of an item that fails", 0, AIOPOOL_FRAME_ERROR, 2, 0, 0, AIOPOOL_FRAME_OK },
   { "a flag that an error does not have", 0, AIOPOOL_FRAME_ERROR, 1, 0, 0, AIOPOOL_FRAME_BAD },
@@ -206,7 +214,7 @@ test_only_known_types_are_frames (void)
     AIOPOOL_FRAME_RESULT, AIOPOOL_FRAME_ERROR, AIOPOOL_FRAME_PROGRESS, AIOPOOL_FRAME_EMIT,
     AIOPOOL_FRAME_REFUSE, AIOPOOL_FRAME_RELEASE, AIOPOOL_FRAME_CANCEL, AIOPOOL_FRAME_CREDIT,
     AIOPOOL_FRAME_TRIM, AIOPOOL_FRAME_TERMINATE, AIOPOOL_FRAME_UNHEARD, AIOPOOL_FRAME_LOG,
-    AIOPOOL_FRAME_ITEMS,
+    AIOPOOL_FRAME_ITEMS, AIOPOOL_FRAME_SHARE, AIOPOOL_FRAME_UNSHARE,
   };
 
   for (guint type = 0; type < 256; type++)

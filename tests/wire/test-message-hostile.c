@@ -366,6 +366,53 @@ test_hostile_numbers_of_items_are_refused (void)
     }
 }
 
+typedef struct
+{
+  const char *name;
+  const char *what;
+  gsize       at; /* in the frame */
+  gsize       width;
+  guint64     value;
+} SharePatch;
+
+static const SharePatch share_patches[] = {
+  { "share", "no number", 8, 8, 0 },
+  { "share", "a descriptor that nothing is in", 5, 2, 0x0101 },
+  { "share", "a descriptor without the flag", 6, 1, 1 },
+  { "share", "another format", HEADER + AT_FORMAT, 1, AIOPOOL_FORMAT_JSON },
+  { "share", "a variant", HEADER + AT_FORMAT, 1, AIOPOOL_FORMAT_GVARIANT },
+  { "share", "a segment", HEADER + AT_TRANSPORT, 1, AIOPOOL_TRANSPORT_SEGMENT },
+  { "share", "memory without a descriptor", HEADER + AT_TRANSPORT, 1, AIOPOOL_TRANSPORT_MEMFD },
+  { "share", "a larger value than there is", HEADER + AT_SIZE, 8, 9 },
+  { "share", "the number of a segment", HEADER + AT_SEGMENT, 8, 1 },
+  { "memfd-share", "no number", 8, 8, 0 },
+  { "memfd-share", "no descriptor", 5, 2, 0 },
+  { "memfd-share", "two descriptors", 6, 1, 2 },
+  { "memfd-share", "the data here", HEADER + AT_TRANSPORT, 1, AIOPOOL_TRANSPORT_INLINE },
+  { "memfd-share", "a segment", HEADER + AT_TRANSPORT, 1, AIOPOOL_TRANSPORT_SEGMENT },
+  { "memfd-share", "a size over what fits into memory", HEADER + AT_SIZE, 8,
+    (guint64) G_MAXSSIZE + 1 },
+  { "shared-task", "number 0", HEADER + 40, 8, 0 },
+  { "shared-chunk-task", "number 0", HEADER + 48, 8, 0 },
+};
+
+static void
+test_hostile_shared_data_are_refused (void)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (share_patches); i++)
+    {
+      const SharePatch *patch = &share_patches[i];
+      g_autoptr (GBytes) bytes = make_sample (patch->name);
+      gsize size;
+      g_autofree guint8 *data = g_bytes_unref_to_data (g_steal_pointer (&bytes), &size);
+
+      g_test_message ("%s: %s", patch->name, patch->what);
+      g_assert_true (try_frame (data, size, length_of (data)));
+      memcpy (data + patch->at, &patch->value, patch->width);
+      g_assert_false (try_frame (data, size, length_of (data)));
+    }
+}
+
 static void
 test_a_chunk_is_an_array (void)
 {
@@ -484,6 +531,8 @@ main (int   argc,
   g_test_add_func ("/message/hostile/items-are-refused", test_hostile_items_are_refused);
   g_test_add_func ("/message/hostile/numbers-of-items-are-refused",
                    test_hostile_numbers_of_items_are_refused);
+  g_test_add_func ("/message/hostile/shared-data-are-refused",
+                   test_hostile_shared_data_are_refused);
   g_test_add_func ("/message/hostile/a-chunk-is-an-array", test_a_chunk_is_an_array);
   g_test_add_func ("/message/hostile/a-type-is-what-glib-takes-for-one",
                    test_a_type_is_what_glib_takes_for_one);

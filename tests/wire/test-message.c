@@ -117,12 +117,14 @@ make_values (void)
 static void
 check_task (const AiopoolValueMessage *value,
             gconstpointer              keywords,
-            gsize                      keywords_size)
+            gsize                      keywords_size,
+            guint64                    shared_id)
 {
   AiopoolTaskMessage in = { G_MAXUINT32, G_MININT64, *value, keywords, keywords_size }, out;
   guint8 n_fds = value->has_fd ? 2 : 0;
   Written written;
 
+  in.shared_id = shared_id;
   aiopool_message_write_task (written_reserve (&written, aiopool_message_task_size (&in)), 0xabcd,
                               n_fds, &in);
   written_parse (&written);
@@ -131,6 +133,7 @@ check_task (const AiopoolValueMessage *value,
   g_assert_true (aiopool_message_parse_task (&written.frame, &out));
   g_assert_cmpuint (out.function, ==, in.function);
   g_assert_cmpint (out.timeout, ==, in.timeout);
+  g_assert_cmpuint (out.shared_id, ==, shared_id);
   g_assert_cmpmem (out.keywords, out.keywords_size, keywords, keywords_size);
   g_assert_true ((out.keywords != NULL) == (keywords_size > 0));
   assert_same_value (value, &out.argument);
@@ -147,7 +150,7 @@ test_task_comes_back_with_any_value (void)
   for (guint i = 0; i < values->len; i++)
     for (gsize keywords_size = 0; keywords_size < 20; keywords_size++)
       check_task (&g_array_index (values, AiopoolValueMessage, i), "0123456789abcdefghij",
-                  keywords_size);
+                  keywords_size, keywords_size % 3 == 0 ? 0 : G_MAXUINT64 - keywords_size);
 }
 
 static void
@@ -193,6 +196,36 @@ test_emit_comes_back_with_any_value (void)
     }
 }
 
+/* Raw bytes, here or in a memfd; no other value is shared. */
+static void
+test_what_is_shared_comes_back (void)
+{
+  g_autoptr (GArray) values = make_values ();
+  guint n_taken = 0;
+
+  for (guint i = 0; i < values->len; i++)
+    {
+      AiopoolValueMessage *in = &g_array_index (values, AiopoolValueMessage, i);
+      gboolean may_be = in->view.format == AIOPOOL_FORMAT_RAW &&
+                        in->transport != AIOPOOL_TRANSPORT_SEGMENT;
+      AiopoolValueMessage out;
+      Written written;
+
+      aiopool_message_write_share (written_reserve (&written, aiopool_message_share_size (in)), 5,
+                                   in);
+      written_parse (&written);
+      g_assert_cmpuint (written.frame.id, ==, 5);
+      g_assert_cmpint (aiopool_message_parse_share (&written.frame, &out), ==, may_be);
+      if (may_be)
+        assert_same_value (in, &out);
+      n_taken += may_be;
+      written.frame.id = 0;
+      g_assert_false (aiopool_message_parse_share (&written.frame, &out));
+      written_clear (&written);
+    }
+  g_assert_cmpuint (n_taken, >, 20);
+}
+
 /* A tuple of a hundred thousand numbers has a type string of that length. */
 static void
 test_type_may_be_very_long (void)
@@ -203,7 +236,7 @@ test_type_may_be_very_long (void)
   g_autofree gint32 *data = g_new0 (gint32, n);
   AiopoolValueMessage value = inline_value (AIOPOOL_FORMAT_GVARIANT, type, data, n * 4);
 
-  check_task (&value, NULL, 0);
+  check_task (&value, NULL, 0, 1);
 }
 
 static void
@@ -343,7 +376,7 @@ test_numbers_of_items_come_back (void)
 {
   for (guint32 number = 0; number < 3; number++)
     {
-      AiopoolTaskMessage task = { .n_items = number }, task_out;
+      AiopoolTaskMessage task = { .n_items = number, .shared_id = number }, task_out;
       AiopoolErrorMessage failed = { 3, 4, "text", 4, number > 0, number }, failed_out;
       AiopoolResultMessage result = { .is_item = number > 0, .index = number }, result_out;
       Written written;
@@ -355,6 +388,7 @@ test_numbers_of_items_come_back (void)
       written_parse (&written);
       g_assert_true (aiopool_message_parse_task (&written.frame, &task_out));
       g_assert_cmpuint (task_out.n_items, ==, number);
+      g_assert_cmpuint (task_out.shared_id, ==, number);
       assert_same_value (&task.argument, &task_out.argument);
       written_clear (&written);
       aiopool_message_write_result (written_reserve (&written,
@@ -389,6 +423,7 @@ main (int   argc,
   g_test_add_func ("/message/result-comes-back-with-any-value",
                    test_result_comes_back_with_any_value);
   g_test_add_func ("/message/emit-comes-back-with-any-value", test_emit_comes_back_with_any_value);
+  g_test_add_func ("/message/what-is-shared-comes-back", test_what_is_shared_comes_back);
   g_test_add_func ("/message/type-may-be-very-long", test_type_may_be_very_long);
   g_test_add_func ("/message/error-comes-back", test_error_comes_back);
   g_test_add_func ("/message/items-come-back", test_items_come_back);
