@@ -11,6 +11,7 @@
 #include "aiopool/api/aiopool-future.h"
 #include "aiopool/api/aiopool-pool.h"
 #include "aiopool/api/aiopool-promise.h"
+#include "aiopool/api/aiopool-shared-data.h"
 #include "aiopool/api/aiopool-source.h"
 #include "aiopool/api/aiopool-stats.h"
 #include "aiopool/api/aiopool-task.h"

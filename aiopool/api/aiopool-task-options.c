@@ -3,6 +3,8 @@
 
 #include "aiopool/api/aiopool-task-private.h"
 
+#include "aiopool/api/aiopool-shared-data-private.h"
+
 /* The properties of a task, and the options that few tasks have. */
 
 #define MAX_FDS 240
@@ -11,6 +13,7 @@
 typedef struct
 {
   AiopoolSpecOptions options; /* first; keywords, fds and tag (owned) */
+  AiopoolSharedData *shared_data; /* (owned) (nullable): whose is options.shared */
 } Extra;
 
 enum
@@ -22,6 +25,7 @@ enum
   PROP_FORMAT,
   PROP_KEYWORDS,
   PROP_FDS,
+  PROP_SHARED_DATA,
   PROP_PRIORITY,
   PROP_TIMEOUT,
   PROP_QUEUE_TIMEOUT,
@@ -53,6 +57,7 @@ free_extra (Extra *extra)
 {
   g_clear_pointer (&extra->options.keywords, g_variant_unref);
   g_clear_object (&extra->options.fds);
+  g_clear_object (&extra->shared_data);
   g_free ((char *) extra->options.tag);
   g_free (extra);
 }
@@ -72,6 +77,8 @@ aiopool_task_new_like (AiopoolTask *self)
     g_variant_ref (extra->options.keywords);
   if (extra->options.fds != NULL)
     g_object_ref (extra->options.fds);
+  if (extra->shared_data != NULL)
+    g_object_ref (extra->shared_data);
   extra->options.tag = g_strdup (extra->options.tag);
   return result;
 }
@@ -112,6 +119,9 @@ aiopool_task_get_property (GObject    *object,
       break;
     case PROP_FDS:
       g_value_set_object (value, self->spec.options->fds);
+      break;
+    case PROP_SHARED_DATA:
+      g_value_set_object (value, aiopool_task_get_shared_data (self));
       break;
     case PROP_PRIORITY:
       g_value_set_int (value, self->spec.options->priority);
@@ -156,6 +166,9 @@ aiopool_task_set_property (GObject      *object,
       break;
     case PROP_FDS:
       aiopool_task_set_fds (self, g_value_get_object (value));
+      break;
+    case PROP_SHARED_DATA:
+      aiopool_task_set_shared_data (self, g_value_get_object (value));
       break;
     case PROP_PRIORITY:
       aiopool_task_set_priority (self, g_value_get_int (value));
@@ -240,6 +253,16 @@ install_value_properties (void)
    */
   properties[PROP_FDS] =
     g_param_spec_object ("fds", NULL, NULL, G_TYPE_UNIX_FD_LIST, SETTABLE);
+
+  /**
+   * AiopoolTask:shared-data:
+   *
+   * What the task has in common with others, and each worker gets once.
+   *
+   * Since: 0.1
+   */
+  properties[PROP_SHARED_DATA] =
+    g_param_spec_object ("shared-data", NULL, NULL, AIOPOOL_TYPE_SHARED_DATA, SETTABLE);
 }
 
 static void
@@ -406,6 +429,55 @@ aiopool_task_set_fds (AiopoolTask *self,
 
   if (g_set_object (&get_extra (self)->options.fds, fds))
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_FDS]);
+}
+
+/**
+ * aiopool_task_get_shared_data:
+ * @self: a task
+ *
+ * Gets what the task has in common with others.
+ *
+ * Returns: (transfer none) (nullable): shared data
+ *
+ * Since: 0.1
+ */
+AiopoolSharedData *
+aiopool_task_get_shared_data (AiopoolTask *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_TASK (self), NULL);
+
+  return has_extra (self) ? get_extra (self)->shared_data : NULL;
+}
+
+/**
+ * aiopool_task_set_shared_data:
+ * @self: a task
+ * @data: (nullable): shared data
+ *
+ * Sets what the task has in common with others, and each worker gets once.
+ *
+ * The function gets it with [method@Aiopool.Call.dup_shared_data]. Another executor than a pool may
+ * ask the task for it.
+ *
+ * Not after the task was submitted.
+ *
+ * Since: 0.1
+ */
+void
+aiopool_task_set_shared_data (AiopoolTask       *self,
+                              AiopoolSharedData *data)
+{
+  Extra *extra;
+
+  g_return_if_fail (AIOPOOL_IS_TASK (self));
+  g_return_if_fail (!aiopool_task_is_frozen (self));
+  g_return_if_fail (data == NULL || AIOPOOL_IS_SHARED_DATA (data));
+
+  extra = get_extra (self);
+  if (!g_set_object (&extra->shared_data, data))
+    return;
+  extra->options.shared = data != NULL ? aiopool_shared_data_get_shared (data) : NULL;
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SHARED_DATA]);
 }
 
 /**

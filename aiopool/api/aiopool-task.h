@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "aiopool/api/aiopool-shared-data.h"
 #include "aiopool/base/aiopool-enums.h"
 
 #include <gio/gunixfdlist.h>
@@ -41,6 +42,12 @@ GUnixFDList *aiopool_task_get_fds           (AiopoolTask   *self);
 AIOPOOL_AVAILABLE_IN_0_1
 void         aiopool_task_set_fds           (AiopoolTask   *self,
                                              GUnixFDList   *fds);
+AIOPOOL_AVAILABLE_IN_0_1
+AiopoolSharedData *
+             aiopool_task_get_shared_data   (AiopoolTask   *self);
+AIOPOOL_AVAILABLE_IN_0_1
+void         aiopool_task_set_shared_data   (AiopoolTask   *self,
+                                             AiopoolSharedData *data);
 AIOPOOL_AVAILABLE_IN_0_1
 int          aiopool_task_get_priority      (AiopoolTask   *self);
 AIOPOOL_AVAILABLE_IN_0_1

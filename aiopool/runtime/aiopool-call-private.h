@@ -26,6 +26,8 @@ struct _AiopoolCall
   AiopoolArgument          argument;
   GVariant                *keywords;  /* (owned) (nullable) */
   GUnixFDList             *fds;       /* (owned) (nullable) */
+  GBytes                  *shared_data; /* (owned) (nullable) */
+  guint64                  shared_id; /* of that, 0 for none */
   gboolean                 is_async;
   AiopoolChunk            *chunk;     /* (unowned: the service, until the call is answered)
                                        * (nullable): of which it is an item */

@@ -34,6 +34,7 @@ aiopool_call_reset (AiopoolCall *self)
   aiopool_argument_clear (&self->argument);
   g_clear_pointer (&self->keywords, g_variant_unref);
   g_clear_object (&self->fds);
+  g_clear_pointer (&self->shared_data, g_bytes_unref);
   g_clear_object (&self->cancellable);
   g_clear_object (&self->result_fds);
   g_clear_object (&self->info);
@@ -129,6 +130,9 @@ aiopool_call_begin_item (AiopoolCall  *self,
     self->keywords = g_variant_ref (chunk->keywords);
   if (chunk->fds != NULL)
     self->fds = g_object_ref (chunk->fds);
+  self->shared_id = chunk->shared_id;
+  if (chunk->shared_data != NULL)
+    self->shared_data = g_bytes_ref (chunk->shared_data);
   self->progress.sent = chunk->progress_sent;
   self->progress.fraction = (double) chunk->index / chunk->n_items;
 }
@@ -143,8 +147,10 @@ aiopool_call_read (AiopoolCall               *self,
   self->fds = fds;
   if (message->keywords != NULL)
     self->keywords = aiopool_argument_copy_keywords (message);
+  self->shared_id = message->shared_id;
   return aiopool_argument_read (&self->argument, self->session, &message->argument, &self->fds,
-                                error);
+                                error) &&
+         aiopool_shares_read (self->session->shares, self->shared_id, &self->shared_data, error);
 }
 
 void
@@ -264,6 +270,28 @@ aiopool_call_get_fds (AiopoolCall *self)
   g_return_val_if_fail (AIOPOOL_IS_CALL (self), NULL);
 
   return self->fds;
+}
+
+/**
+ * aiopool_call_dup_shared_data:
+ * @self: a call
+ *
+ * Gets the bytes that the task has in common with others.
+ *
+ * They are the same memory for all tasks of this worker, and if they are many for all workers, who
+ * however do not see what another one writes there; do not write there. They may be kept as long as
+ * you like. See [class@Aiopool.SharedData].
+ *
+ * Returns: (transfer full) (nullable): the bytes, or %NULL if the task has no shared data
+ *
+ * Since: 0.1
+ */
+GBytes *
+aiopool_call_dup_shared_data (AiopoolCall *self)
+{
+  g_return_val_if_fail (AIOPOOL_IS_CALL (self), NULL);
+
+  return self->shared_data != NULL ? g_bytes_ref (self->shared_data) : NULL;
 }
 
 /* Nobody can cancel a call that is over. */

@@ -22,6 +22,8 @@ AIOPOOL_AVAILABLE_IN_0_1
 GBytes       *aiopool_call_dup_payload     (AiopoolCall      *self,
                                             AiopoolFormat    *format);
 AIOPOOL_AVAILABLE_IN_0_1
+GBytes       *aiopool_call_dup_shared_data (AiopoolCall      *self);
+AIOPOOL_AVAILABLE_IN_0_1
 GUnixFDList  *aiopool_call_get_fds         (AiopoolCall      *self);
 AIOPOOL_AVAILABLE_IN_0_1
 GCancellable *aiopool_call_get_cancellable (AiopoolCall      *self);

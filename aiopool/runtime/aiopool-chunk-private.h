@@ -21,6 +21,8 @@ struct _AiopoolChunk
   AiopoolArgument  argument;      /* of all items: an array */
   GVariant        *keywords;      /* (owned) (nullable) */
   GUnixFDList     *fds;           /* (owned) (nullable) */
+  GBytes          *shared_data;   /* (owned) (nullable) */
+  guint64          shared_id;     /* of that, 0 for none */
   guint32          n_items;
   guint32          index;         /* of the item that was begun last */
   gint64           progress_sent; /* monotonic microseconds; that item's, under its lock */

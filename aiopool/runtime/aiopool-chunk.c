@@ -66,7 +66,9 @@ aiopool_chunk_read (AiopoolChunk              *self,
   self->fds = fds;
   if (message->keywords != NULL)
     self->keywords = aiopool_argument_copy_keywords (message);
+  self->shared_id = message->shared_id;
   return aiopool_argument_read (&self->argument, session, &message->argument, &self->fds, error) &&
+         aiopool_shares_read (session->shares, self->shared_id, &self->shared_data, error) &&
          check_function (self, error) && check_n_items (self, error);
 }
 
@@ -77,6 +79,7 @@ aiopool_chunk_free (AiopoolChunk *self)
   aiopool_argument_clear (&self->argument);
   g_clear_pointer (&self->keywords, g_variant_unref);
   g_clear_object (&self->fds);
+  g_clear_pointer (&self->shared_data, g_bytes_unref);
   g_free (self);
 }
 

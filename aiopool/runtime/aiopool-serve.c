@@ -120,12 +120,43 @@ aiopool_server_get_unread (AiopoolServer *self)
                                          aiopool_reader_get_total (self->session->reader));
 }
 
+/* FALSE for what has no place here. */
+static gboolean
+take_share (AiopoolServer      *self,
+            const AiopoolFrame *frame)
+{
+  GUnixFDList *fds = aiopool_reader_take_fds (self->session->reader, frame->n_fds);
+  AiopoolValueMessage message;
+
+  if (aiopool_message_parse_share (frame, &message))
+    return aiopool_shares_add (self->session->shares, frame->id, &message, fds);
+  g_clear_object (&fds);
+  return FALSE;
+}
+
+static gboolean
+drop_share (AiopoolServer      *self,
+            const AiopoolFrame *frame)
+{
+  return frame->length == 0 && aiopool_shares_remove (self->session->shares, frame->id);
+}
+
 static void
 take_frame (AiopoolServer      *self,
             const AiopoolFrame *frame)
 {
   if (frame->type == AIOPOOL_FRAME_TASK)
     aiopool_server_take_task (self, frame);
+  else if (frame->type == AIOPOOL_FRAME_SHARE)
+    {
+      if (!take_share (self, frame))
+        aiopool_server_break_off (self, "data that cannot be shared", frame->type);
+    }
+  else if (frame->type == AIOPOOL_FRAME_UNSHARE)
+    {
+      if (!drop_share (self, frame))
+        aiopool_server_break_off (self, "an end of data that were not shared", frame->type);
+    }
   else if (frame->type != AIOPOOL_FRAME_DEFINE || frame->n_fds != 0)
     aiopool_server_break_off (self, "a frame that has no place here", frame->type);
   else if (!aiopool_registry_define (self->registry, frame->id, (const char *) frame->body,

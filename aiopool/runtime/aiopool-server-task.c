@@ -179,6 +179,13 @@ start_task (AiopoolServer            *self,
       g_clear_object (&fds);
       return;
     }
+  if (message->shared_id != 0 && !aiopool_shares_has (self->session->shares, message->shared_id))
+    {
+      g_clear_pointer (&entry, aiopool_entry_unref);
+      aiopool_server_break_off (self, "a task with data that were not shared", AIOPOOL_FRAME_TASK);
+      g_clear_object (&fds);
+      return;
+    }
   aiopool_type_pins_keep (&self->pins, message->argument.view.type);
   if (message->n_items > 0)
     {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "aiopool/runtime/aiopool-outbox-private.h"
+#include "aiopool/runtime/aiopool-shares-private.h"
 #include "aiopool/wire/aiopool-channel-private.h"
 #include "aiopool/wire/aiopool-message-private.h"
 #include "aiopool/wire/aiopool-segment-private.h"
@@ -24,6 +25,7 @@ typedef struct
   AiopoolOutbox        *outbox;  /* (owned): thread safe */
   AiopoolSegmentStore  *store;   /* (owned): of results; thread safe */
   AiopoolSegmentCache  *cache;   /* (owned): of arguments; thread safe */
+  AiopoolShares        *shares;  /* (owned): what tasks have in common */
   AiopoolConfigMessage  config;
   GMainContext         *context; /* (owned) (nullable): where asynchronous functions run; under the
                                   * lock once the link thread runs */

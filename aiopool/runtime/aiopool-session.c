@@ -123,6 +123,7 @@ aiopool_session_open (GError **error)
   self->reader = aiopool_reader_new (self->data_fd);
   self->outbox = aiopool_outbox_new (self->data_fd, self->page);
   self->cache = aiopool_segment_cache_new (on_segment_unused, self);
+  self->shares = aiopool_shares_new ();
   g_mutex_init (&self->lock);
   g_cond_init (&self->granted);
   self->told = g_hash_table_new_full (NULL, NULL, NULL, told_free);

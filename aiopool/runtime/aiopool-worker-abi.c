@@ -5,6 +5,7 @@
 
 #include "aiopool/base/aiopool-error.h"
 #include "aiopool/base/aiopool-process-private.h"
+#include "aiopool/runtime/aiopool-call-private.h"
 #include "aiopool/runtime/aiopool-log-private.h"
 #include "aiopool/runtime/aiopool-registry-private.h"
 #include "aiopool/runtime/aiopool-serve-private.h"
@@ -52,6 +53,14 @@ serve (const AiopoolWorkerHooks  *hooks,
   return TRUE;
 }
 
+static GBytes *
+get_shared_data (AiopoolCall *call,
+                 guint64     *id)
+{
+  *id = call->shared_id;
+  return call->shared_data;
+}
+
 static const AiopoolWorkerAbi table = {
   .size = sizeof table,
   .is_worker = aiopool_session_is_worker,
@@ -62,6 +71,7 @@ static const AiopoolWorkerAbi table = {
   .return_value = aiopool_serve_return,
   .log = aiopool_log_send,
   .set_starting = aiopool_process_set_starting,
+  .get_shared_data = get_shared_data,
 };
 
 /* (skip). (nullable): NULL if this library does not know @version. */

@@ -83,6 +83,12 @@ typedef struct
   /* While TRUE a pool that is made in this thread fails with NOT_A_WORKER: it runs the program's
    * main module to get at its functions. */
   void              (*set_starting) (gboolean                  is_starting);
+
+  /* The bytes that the task of a call has in common with others; NULL if it has none. `id` is their
+   * number in this process, which no others ever get: what is made of them can be kept under it.
+   * The bytes live as long as the call. */
+  GBytes           *(*get_shared_data) (AiopoolCall            *call,
+                                     guint64                  *id);
 } AiopoolWorkerAbi;
 
 AIOPOOL_AVAILABLE_IN_0_1

@@ -4,6 +4,7 @@
 #include "aiopool/base/aiopool-error-info.h"
 #include "aiopool/base/aiopool-log-record-private.h"
 #include "aiopool/base/aiopool-payload-private.h"
+#include "aiopool/workers/aiopool-shared-private.h"
 
 #include <gio/gunixfdlist.h>
 
@@ -22,6 +23,7 @@ typedef struct
   int          priority;      /* higher goes first */
   guint        retries;       /* how often to run it again after a crash */
   const char  *tag;           /* (nullable): for traces */
+  AiopoolShared *shared;      /* (nullable): what it has in common with other tasks */
 } AiopoolSpecOptions;
 
 /* What a worker is to do. Immutable, and kept alive by whoever handed it in. */

@@ -32,7 +32,7 @@ copy_fds (GUnixFDList *fds)
 }
 
 /* A deep copy without the limits, for what is run as often as need be: who drops it touches nothing
- * that somebody else made. */
+ * that somebody else made, but for shared data, which see to that themselves. */
 AiopoolSpec *
 aiopool_spec_copy (const AiopoolSpec *self)
 {
@@ -45,6 +45,8 @@ aiopool_spec_copy (const AiopoolSpec *self)
     options->keywords = copy_variant (self->options->keywords);
   if (self->options->fds != NULL)
     options->fds = copy_fds (self->options->fds);
+  if (self->options->shared != NULL)
+    options->shared = aiopool_shared_own (self->options->shared);
   copy->function = self->function;
   copy->argument = aiopool_payload_new_copy (&view);
   copy->options = options;
@@ -58,6 +60,7 @@ aiopool_spec_free (AiopoolSpec *self)
 
   g_clear_pointer (&options->keywords, g_variant_unref);
   g_clear_object (&options->fds);
+  g_clear_pointer (&options->shared, aiopool_shared_disown);
   aiopool_payload_unref (self->argument);
   g_free (self);
 }

@@ -35,7 +35,11 @@ struct _AiopoolOutbound
   AiopoolOrder        *first;    /* in the order sent */
   AiopoolOrder        *last;
   GByteArray          *known;    /* (owned): function numbers that were defined */
-  AiopoolOrder        *copied;   /* atomic (nullable): the one whose argument is being copied; the
+  GArray              *told;     /* (owned) (nullable): of the shared data that it has; see share */
+  guint64              last_shared_id;
+  guint                n_deaths; /* of shared data, as last seen */
+  AiopoolSharedTeller  teller;
+  AiopoolOrder        *copied;   /* atomic (nullable): what is being copied for; the
                                   * scheduler pins it */
   guint64              copied_id;
   AiopoolSegment      *segment;
@@ -43,6 +47,16 @@ struct _AiopoolOutbound
   gint64               log_debt; /* of log records, see AIOPOOL_LOG_COST; as the slots */
   gint64               log_paid; /* of which so much was delivered, and not told the worker */
 };
+
+/* outbound-share */
+guint64  aiopool_outbound_find_shared   (AiopoolOutbound *self,
+                                         AiopoolShared   *shared);
+void     aiopool_outbound_write_share   (AiopoolOutbound *self,
+                                         AiopoolShared   *shared);
+gboolean aiopool_outbound_share_at_once (AiopoolOutbound *self,
+                                         AiopoolOrder    *order);
+void     aiopool_outbound_forget_dead   (AiopoolOutbound *self);
+void     aiopool_outbound_clear_shared  (AiopoolOutbound *self);
 
 /* outbound-write */
 void aiopool_outbound_write_inline (AiopoolOutbound *self,

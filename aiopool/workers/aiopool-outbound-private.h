@@ -26,6 +26,10 @@ void             aiopool_outbound_free           (AiopoolOutbound   *self);
 void             aiopool_outbound_send_config    (AiopoolOutbound   *self,
                                                   const AiopoolConfigMessage *config);
 
+void             aiopool_outbound_follow_deaths  (AiopoolOutbound   *self,
+                                                  void             (*died) (gpointer owner),
+                                                  gpointer           owner);
+
 /* Under the scheduler's lock. */
 guint            aiopool_outbound_get_n_orders   (AiopoolOutbound   *self);
 guint            aiopool_outbound_get_n_slots    (AiopoolOutbound   *self);

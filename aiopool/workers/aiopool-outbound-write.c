@@ -9,7 +9,7 @@
 
 /* What is written to a worker: frames of tasks, of functions that it does not know yet, and large
  * arguments, which whoever pumps copies into shared memory before, outside the lock, in slices; one
- * at a time.
+ * at a time. What tasks have in common goes the same way, before the first of them; see share.
  *
  * Writer and copying: the pumping thread's. Segments: any thread's. */
 
@@ -97,6 +97,8 @@ write_task (AiopoolOutbound    *self,
       message.keywords = g_variant_get_data (options->keywords);
       message.keywords_size = g_variant_get_size (options->keywords);
     }
+  if (options->shared != NULL)
+    message.shared_id = aiopool_outbound_find_shared (self, options->shared);
   define_function (self, order->function);
   n_fds = fds != NULL ? (guint) g_unix_fd_list_get_length (fds) : 0;
   if (n_fds > 0)
@@ -150,29 +152,67 @@ finish_copy (AiopoolOutbound  *self,
   return ok;
 }
 
+/* The order goes with its argument in the frame. */
+static void
+write_small (AiopoolOutbound *self)
+{
+  AiopoolOrder *order = self->copied;
+
+  g_atomic_pointer_set (&self->copied, NULL);
+  aiopool_outbound_write_inline (self, order, self->copied_id);
+}
+
 /* Falls back to the stream when there is no shared memory to be had and the value is not huge. */
 static gboolean
 start_copy (AiopoolOutbound  *self,
             GError          **error)
 {
   g_autoptr (GError) local = NULL;
-  AiopoolOrder *order = self->copied;
-  gsize size = aiopool_payload_get_size (order->spec->argument);
+  gsize size = aiopool_payload_get_size (self->copied->spec->argument);
 
   self->segment = aiopool_segment_store_acquire (self->store, size, &local);
   if (self->segment != NULL)
     return TRUE;
-  g_atomic_pointer_set (&self->copied, NULL);
   if (size > AIOPOOL_FRAME_MAX_BODY / 2)
     {
+      g_atomic_pointer_set (&self->copied, NULL);
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;
     }
-  aiopool_outbound_write_inline (self, order, self->copied_id);
+  write_small (self);
   return TRUE;
 }
 
-/* Copies a slice. Returns FLUSH_DONE when nothing is left to copy. */
+/* Sees to it that the worker has what the order shares; a slice of what is large. FALSE if the
+ * order must wait for more, or cannot be sent. */
+static gboolean
+share_some (AiopoolOutbound  *self,
+            GError          **error)
+{
+  AiopoolShared *shared = self->copied->spec->options->shared;
+  g_autoptr (GError) local = NULL;
+
+  if (shared == NULL || aiopool_outbound_find_shared (self, shared) != 0)
+    return TRUE;
+  switch (aiopool_shared_prepare (shared, &local))
+    {
+    case AIOPOOL_SHARED_ENGINE:
+      return FALSE;
+    case AIOPOOL_SHARED_FAILED:
+      if (aiopool_shared_get_size (shared) <= AIOPOOL_FRAME_MAX_BODY / 2)
+        break;
+      g_atomic_pointer_set (&self->copied, NULL);
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    case AIOPOOL_SHARED_READY:
+    default:
+      break;
+    }
+  aiopool_outbound_write_share (self, shared);
+  return TRUE;
+}
+
+/* Copies a slice of the argument, if that is large. Returns FLUSH_DONE when nothing is left. */
 static AiopoolFlush
 copy_some (AiopoolOutbound  *self,
            GError          **error)
@@ -181,6 +221,13 @@ copy_some (AiopoolOutbound  *self,
   gsize size = aiopool_payload_get_size (argument);
   gsize n = MIN (size - self->n_copied, SLICE_SIZE);
 
+  if (!share_some (self, error))
+    return self->copied != NULL ? AIOPOOL_FLUSH_ENGINE : AIOPOOL_FLUSH_DONE;
+  if (size <= AIOPOOL_INLINE_LIMIT)
+    {
+      write_small (self);
+      return AIOPOOL_FLUSH_DONE;
+    }
   if (size > MAX_CALLER_COPY && !aiopool_engine_is_current ())
     return AIOPOOL_FLUSH_ENGINE;
   if (self->segment == NULL && !start_copy (self, error))
@@ -227,6 +274,7 @@ aiopool_outbound_flush (AiopoolOutbound  *self,
       if (flush != AIOPOOL_FLUSH_DONE)
         return flush;
     }
+  aiopool_outbound_forget_dead (self);
   switch (write_out (self))
     {
     case AIOPOOL_IO_OK:

@@ -8,8 +8,9 @@
 /* The way of tasks to one worker: which are in flight, in which slots, and what credit it has for
  * what it sends back. How they are written stands in outbound-write.
  *
- * add() gives an order a slot and puts its frame behind the others. A large argument is copied into
- * shared memory first, and nothing is added behind it meanwhile. An order that is settled while it
+ * add() gives an order a slot and puts its frame behind the others. A large argument, and what is
+ * large that tasks have in common, is copied into shared memory first, and nothing is added behind
+ * it meanwhile. An order that is settled while it
  * runs is detached: its slot stays taken until the worker says that it is over.
  *
  * Slots and list: under the scheduler's lock; add() is called by the pumping thread. */
@@ -39,6 +40,7 @@ aiopool_outbound_new (int                data_fd,
 void
 aiopool_outbound_free (AiopoolOutbound *self)
 {
+  aiopool_outbound_clear_shared (self);
   aiopool_writer_free (self->writer);
   aiopool_segment_store_free (self->store);
   g_byte_array_unref (self->known);
@@ -86,7 +88,7 @@ aiopool_outbound_get_n_chunks (AiopoolOutbound *self)
   return self->n_chunks;
 }
 
-/* The order whose argument is being copied, which must stay alive. */
+/* The order for which something is being copied, and which must stay alive. */
 AiopoolOrder *
 aiopool_outbound_get_copied (AiopoolOutbound *self)
 {
@@ -154,7 +156,7 @@ frame_bytes (const AiopoolSpec *spec)
   return 96 + MIN (aiopool_payload_get_size (spec->argument), AIOPOOL_INLINE_LIMIT);
 }
 
-/* Returns TRUE if the argument must be copied first, and the order kept alive for that. */
+/* Returns TRUE if something must be copied first, and the order kept alive for that. */
 gboolean
 aiopool_outbound_add (AiopoolOutbound *self,
                       AiopoolOrder    *order,
@@ -169,7 +171,8 @@ aiopool_outbound_add (AiopoolOutbound *self,
   if (AIOPOOL_ORDER_IS_CHUNK (order))
     aiopool_status_page_set_items (self->page, id, order->n_items);
   aiopool_status_page_set_sent (self->page, id);
-  if (aiopool_payload_get_size (order->spec->argument) <= AIOPOOL_INLINE_LIMIT)
+  if (aiopool_outbound_share_at_once (self, order) &&
+      aiopool_payload_get_size (order->spec->argument) <= AIOPOOL_INLINE_LIMIT)
     {
       aiopool_outbound_write_inline (self, order, id);
       return FALSE;

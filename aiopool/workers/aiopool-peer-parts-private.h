@@ -59,6 +59,7 @@ void     aiopool_peer_set_state        (AiopoolPeer        *self,
                                         AiopoolWorkerState  state);
 gboolean aiopool_peer_has_reported     (AiopoolPeer        *self);
 void     aiopool_peer_on_alarm         (gpointer            owner);
+void     aiopool_peer_on_shared_died   (gpointer            owner);
 
 /* peer-start */
 void     aiopool_peer_free             (gpointer            data);

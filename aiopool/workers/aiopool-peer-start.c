@@ -54,6 +54,7 @@ open_all (AiopoolPeer       *self,
   self->control = aiopool_control_new (control, aiopool_peer_on_control_frame, self);
   self->outbound = aiopool_outbound_new (self->data_fd, self->page, self->control,
                                          self->is_trusted);
+  aiopool_outbound_follow_deaths (self->outbound, aiopool_peer_on_shared_died, self);
   self->inbound = aiopool_inbound_new (self->data_fd, self->control, self->is_trusted,
                                        self->limits.max_result_size, &aiopool_peer_inbound_owner,
                                        self);

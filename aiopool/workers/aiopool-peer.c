@@ -107,6 +107,16 @@ aiopool_peer_on_alarm (gpointer owner)
     send_signal (self, number);
 }
 
+/* It is written to, and hears then what it may forget. */
+void
+aiopool_peer_on_shared_died (gpointer owner)
+{
+  AiopoolPeer *self = owner;
+
+  if (!self->is_over)
+    self->owner_class->writable (self->owner, self);
+}
+
 static void
 fail (AiopoolPeer *self,
       int          code,

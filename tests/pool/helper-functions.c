@@ -723,6 +723,7 @@ helper_register (AiopoolService *service,
   for (guint i = 0; i < G_N_ELEMENTS (functions); i++)
     aiopool_service_add (service, functions[i].name, functions[i].function, NULL, NULL);
   helper_register_confined (service);
+  helper_register_shared (service);
   if (g_getenv ("HELPER_ASYNC") != NULL)
     register_async (service);
 }

@@ -14,6 +14,9 @@ void             helper_register      (AiopoolService      *service,
 /* Of those, what is about limits and sandboxes. See helper-confined.c. */
 void             helper_register_confined (AiopoolService  *service);
 
+/* Of those, what is about shared data. See helper-shared.c. */
+void             helper_register_shared (AiopoolService    *service);
+
 /* What the items of batches do. See helper-act.c. */
 GVariant        *helper_act           (GVariant            *arguments,
                                        GVariant            *keywords,
@@ -130,6 +133,26 @@ void             helper_gate_free     (HelperGate          *gate);
 char            *helper_marks_new     (void);
 guint           *helper_marks_count   (const char          *path,
                                        guint                n_numbers);
+
+/* Shared data, and what a worker says of it. */
+typedef struct
+{
+  int     pid;
+  guint64 inode;  /* of its memory, 0 if that is no file's */
+  guint   n_seen; /* by this worker so far, of data that were counted */
+} HelperLook;
+
+AiopoolSharedData *helper_shared_new   (gsize                size,
+                                        guint                seed);
+guint            helper_shared_look    (AiopoolSharedData   *data);
+AiopoolTask     *helper_shared_task    (const char          *function,
+                                        GVariant            *arguments,
+                                        AiopoolSharedData   *data);
+HelperLook       helper_shared_expect  (AiopoolFuture       *future,
+                                        AiopoolSharedData   *data);
+HelperLook       helper_shared_run     (AiopoolExecutor     *executor,
+                                        AiopoolSharedData   *data,
+                                        gboolean             is_counted);
 
 /* What is here: processes that this program started, their offspring, and its own threads. */
 gboolean         helper_is_alive      (int                  pid);
