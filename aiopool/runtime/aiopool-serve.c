@@ -138,7 +138,12 @@ static gboolean
 drop_share (AiopoolServer      *self,
             const AiopoolFrame *frame)
 {
-  return frame->length == 0 && aiopool_shares_remove (self->session->shares, frame->id);
+  if (frame->length != 0 || !aiopool_shares_remove (self->session->shares, frame->id))
+    return FALSE;
+  if (self->hooks != NULL && self->hooks->size >= sizeof *self->hooks &&
+      self->hooks->forget_shared != NULL)
+    self->hooks->forget_shared (frame->id, self->hooks_data);
+  return TRUE;
 }
 
 static void

@@ -13,6 +13,8 @@
 
 /* Serving without a service: an interpreter finds the functions. */
 
+#define LEAST_HOOKS_SIZE G_STRUCT_OFFSET (AiopoolWorkerHooks, forget_shared)
+
 static gboolean
 refuse (const char  *message,
         GError     **error)
@@ -34,7 +36,7 @@ serve (const AiopoolWorkerHooks  *hooks,
   AiopoolRegistry *registry;
   GError *failure = NULL;
 
-  g_return_val_if_fail (hooks != NULL && hooks->size >= sizeof *hooks, FALSE);
+  g_return_val_if_fail (hooks != NULL && hooks->size >= LEAST_HOOKS_SIZE, FALSE);
 
   session = aiopool_session_open (error);
   if (session == NULL)

@@ -46,6 +46,10 @@ typedef struct
 
   /* dispatch() has something to do. In the thread that answered a call. */
   void (*wake)       (gpointer     user_data);
+
+  /* (nullable): the pool has forgotten shared data, whose number no later call has. */
+  void (*forget_shared) (guint64   id,
+                         gpointer  user_data);
 } AiopoolWorkerHooks;
 
 typedef struct

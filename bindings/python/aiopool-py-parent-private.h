@@ -7,7 +7,8 @@
 typedef struct
 {
   PyObject *name;    /* (owned): name (function) -> a text, or None if it is to be pickled */
-  PyObject *pack;    /* (owned): pack (name or None, function, args, kwargs) -> pieces */
+  PyObject *pack;    /* (owned): pack (name or None, function, args, kwargs) -> pieces, or
+                     * (pieces, what it has in common with other calls) */
   PyObject *unpack;  /* (owned): unpack (view) -> the value */
   PyObject *failure; /* (owned): failure (handle) -> an exception */
   PyObject *error;   /* (owned): error (domain, code, message, payload or None) -> an
@@ -46,6 +47,9 @@ AiopoolTask   *aiopool_py_call_task    (PyObject      *names,
                                         PyObject      *keywords);
 AiopoolTask   *aiopool_py_make_task    (const char    *name,
                                         PyObject      *pieces);
+GBytes        *aiopool_py_join         (PyObject      *pieces);
+int            aiopool_py_compare      (GBytes        *bytes,
+                                        PyObject      *pieces);
 PyObject      *aiopool_py_load         (GBytes        *bytes);
 void           aiopool_py_drop_spare   (void);
 
@@ -74,6 +78,12 @@ PyObject      *aiopool_py_pool_leaving (PyObject      *module,
 /* process: a worker of a pool */
 gboolean       aiopool_py_process_init (PyObject      *module);
 PyObject      *aiopool_py_list_workers (AiopoolPool   *pool);
+
+/* shared: what many calls have in common */
+gboolean       aiopool_py_shared_init  (PyObject      *module);
+PyObject      *aiopool_py_shared_wrap  (AiopoolSharedData *data);
+AiopoolSharedData *
+               aiopool_py_shared_get   (PyObject      *object);
 
 /* settings: of GObjects, by name */
 gboolean       aiopool_py_set          (GObject       *object,

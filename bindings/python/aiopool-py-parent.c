@@ -143,7 +143,8 @@ PyInit__parent (void)
 
   if (module != NULL && add_numbers (module) && aiopool_py_bytes_init (module) &&
       aiopool_py_handle_init (module) && aiopool_py_iterator_init (module) &&
-      aiopool_py_queue_init (module) && aiopool_py_process_init (module) &&
+      aiopool_py_queue_init (module) && aiopool_py_shared_init (module) &&
+      aiopool_py_process_init (module) &&
       aiopool_py_pool_init (module))
     return module;
   Py_XDECREF (module);

@@ -120,8 +120,8 @@ aiopool_py_load_call (AiopoolCall *call,
 }
 
 /* Pickled without asking for buffers: it has none. */
-static gboolean
-is_small (PyObject *result)
+gboolean
+aiopool_py_is_small (PyObject *result)
 {
   return result == Py_None || PyBool_Check (result) || PyLong_CheckExact (result) ||
          PyFloat_CheckExact (result) ||
@@ -167,7 +167,7 @@ aiopool_py_answer_pickle (AiopoolCall *call,
   PyObject *pieces;
   gboolean is_good;
 
-  if (is_small (result))
+  if (aiopool_py_is_small (result))
     return answer_small (call, result, is_plain);
   pieces = PyObject_CallFunctionObjArgs (aiopool_py.pack_pieces, result, NULL);
   if (pieces == NULL)

@@ -231,6 +231,14 @@ set_options (AiopoolTask *task,
             return FALSE;
           aiopool_task_set_fds (task, fds);
         }
+      else if (g_str_equal (name, "shared_data"))
+        {
+          AiopoolSharedData *data = aiopool_py_shared_get (value);
+
+          if (data == NULL)
+            return FALSE;
+          aiopool_task_set_shared_data (task, data);
+        }
       else if (!aiopool_py_set (G_OBJECT (task), name, value))
         return FALSE;
     }
@@ -562,13 +570,16 @@ pool_cancelled_tasks (PyObject *object,
       AiopoolTask *task = g_list_model_get_item (tasks, i);
       GBytes *payload = aiopool_task_get_payload (task);
       PyObject *view = payload != NULL ? aiopool_py_view (payload) : Py_NewRef (Py_None);
-      PyObject *pair = NULL;
+      PyObject *shared = aiopool_py_shared_wrap (aiopool_task_get_shared_data (task));
+      PyObject *told = NULL;
 
-      if (view != NULL)
-        pair = Py_BuildValue ("sN", aiopool_task_get_function (task), view);
-      if (pair == NULL || PyList_Append (list, pair) != 0)
+      if (view != NULL && shared != NULL)
+        told = Py_BuildValue ("sOO", aiopool_task_get_function (task), view, shared);
+      if (told == NULL || PyList_Append (list, told) != 0)
         Py_CLEAR (list);
-      Py_XDECREF (pair);
+      Py_XDECREF (told);
+      Py_XDECREF (shared);
+      Py_XDECREF (view);
       g_object_unref (task);
     }
   g_object_unref (tasks);
@@ -687,7 +698,8 @@ static PyMethodDef pool_methods[] = {
   { "begin_test", pool_begin_test, METH_VARARGS,
     "begin_test(type=Handle): a handle of what trying it out came to." },
   { "cancelled_tasks", pool_cancelled_tasks, METH_NOARGS,
-    "A list of (function, payload) of the tasks that never started, as the pool was closed." },
+    "A list of (function, payload, Shared or None) of the tasks that never started, as the pool "
+    "was closed." },
   { "check", pool_check, METH_NOARGS, "Raises what is wrong with the pool." },
   { "spawn_workers", pool_spawn_workers, METH_O, "spawn_workers(n): how many were started." },
   { "workers", pool_workers, METH_NOARGS, "A list of the workers that there are now." },

@@ -49,6 +49,7 @@ gboolean  aiopool_py_return_pieces    (AiopoolCall   *call,
 /* pickle */
 PyObject *aiopool_py_load_call        (AiopoolCall *call,
                                        gboolean    *is_plain);
+gboolean  aiopool_py_is_small         (PyObject    *result);
 gboolean  aiopool_py_answer_pickle    (AiopoolCall *call,
                                        PyObject    *result,
                                        gboolean     is_plain);

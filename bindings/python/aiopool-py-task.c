@@ -182,16 +182,25 @@ join_small (const Py_buffer *views,
   return g_bytes_new_take (data, size);
 }
 
+static gsize
+add_sizes (const Py_buffer *views,
+           Py_ssize_t       n)
+{
+  gsize size = 0;
+
+  for (Py_ssize_t i = 0; i < n; i++)
+    size += (gsize) views[i].len;
+  return size;
+}
+
 /* What the views have, one after the other. NULL with an exception set. */
 static GBytes *
 join (const Py_buffer *views,
       Py_ssize_t       n)
 {
+  gsize size = add_sizes (views, n);
   GBytes *bytes;
-  gsize size = 0;
 
-  for (Py_ssize_t i = 0; i < n; i++)
-    size += (gsize) views[i].len;
   if (size < LARGE)
     return join_small (views, n, size);
   Py_BEGIN_ALLOW_THREADS
@@ -313,6 +322,56 @@ aiopool_py_make_task (const char *name,
 }
 
 static gboolean
+compare_all (const guint8    *data,
+             const Py_buffer *views,
+             Py_ssize_t       n)
+{
+  for (Py_ssize_t i = 0; i < n; i++)
+    {
+      if (views[i].len > 0 && memcmp (data, views[i].buf, (gsize) views[i].len) != 0)
+        return FALSE;
+      data += views[i].len;
+    }
+  return TRUE;
+}
+
+/* Whether the pieces of a list, one after the other, are @bytes; -1 with an exception set. */
+int
+aiopool_py_compare (GBytes   *bytes,
+                    PyObject *pieces)
+{
+  Py_ssize_t n = PyList_Size (pieces);
+  Py_buffer *views = g_new0 (Py_buffer, (gsize) n + 1);
+  gboolean is_same = FALSE;
+
+  if (view_all (pieces, views, n) && add_sizes (views, n) == g_bytes_get_size (bytes))
+    {
+      Py_BEGIN_ALLOW_THREADS
+      is_same = compare_all (g_bytes_get_data (bytes, NULL), views, n);
+      Py_END_ALLOW_THREADS
+    }
+  release_all (views, n);
+  return PyErr_Occurred () == NULL ? is_same : -1;
+}
+
+/* The pieces of a list, one after the other. NULL with an exception set. */
+GBytes *
+aiopool_py_join (PyObject *pieces)
+{
+  Py_ssize_t n = PyList_Size (pieces);
+  Py_buffer *views;
+  GBytes *bytes = NULL;
+
+  if (n < 0)
+    return NULL;
+  views = g_new0 (Py_buffer, (gsize) n + 1);
+  if (view_all (pieces, views, n))
+    bytes = join (views, n);
+  release_all (views, n);
+  return bytes;
+}
+
+static gboolean
 is_plain (PyObject *value)
 {
   return value == Py_None || PyBool_Check (value) || PyLong_CheckExact (value) ||
@@ -399,6 +458,25 @@ describe (PyObject *function)
   return copy;
 }
 
+/* Of a list of pieces, or of a tuple with that and a Shared. NULL with an exception set. */
+static AiopoolTask *
+make_packed (const char *name,
+             PyObject   *packed)
+{
+  PyObject *pieces = packed, *object = NULL;
+  AiopoolSharedData *shared = NULL;
+  AiopoolTask *task;
+
+  if (PyTuple_Check (packed) &&
+      (!PyArg_ParseTuple (packed, "O!O:pack", &PyList_Type, &pieces, &object) ||
+       (shared = aiopool_py_shared_get (object)) == NULL))
+    return NULL;
+  task = aiopool_py_make_task (name, pieces);
+  if (task != NULL && shared != NULL)
+    aiopool_task_set_shared_data (task, shared);
+  return task;
+}
+
 /* Of what has a name to be found by. NULL with an exception set. */
 static AiopoolTask *
 make_named (PyObject *name,
@@ -417,27 +495,27 @@ make_named (PyObject *name,
   pieces = PyObject_CallFunctionObjArgs (aiopool_py_hooks.pack, name, function, arguments, keywords,
                                          NULL);
   if (pieces != NULL)
-    task = aiopool_py_make_task (text, pieces);
+    task = make_packed (text, pieces);
   Py_XDECREF (pieces);
   return task;
 }
 
-/* Of what goes with the call. NULL with an exception set. */
+/* Of what goes with the call, or is shared. NULL with an exception set. */
 static AiopoolTask *
 make_nameless (PyObject *function,
                PyObject *arguments,
                PyObject *keywords)
 {
-  PyObject *pieces = PyObject_CallFunctionObjArgs (aiopool_py_hooks.pack, Py_None, function,
+  PyObject *packed = PyObject_CallFunctionObjArgs (aiopool_py_hooks.pack, Py_None, function,
                                                    arguments, keywords, NULL);
   g_autofree char *description = NULL;
   AiopoolTask *task;
 
-  if (pieces == NULL)
+  if (packed == NULL)
     return NULL;
   description = describe (function);
-  task = aiopool_py_make_task (description, pieces);
-  Py_DECREF (pieces);
+  task = make_packed (description, packed);
+  Py_DECREF (packed);
   return task;
 }
 

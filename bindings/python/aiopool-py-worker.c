@@ -9,9 +9,13 @@
  *   find (name)               -> the function
  *   run_payload (task)        runs a task that is no GVariant and no pickle, and answers it
  *   decode_error (exception)  -> what to answer with if a pickle could not be read
+ *   carry (result)            -> what to pickle of a result of a function that came by its value
  *   go_on (task, awaitable)   answers with what a generator or a coroutine will give
  *   fail (task, exception)    answers with an exception
  *   run_loop (fd), wake ()    the event loop, once there was a coroutine
+ *
+ * What pickled calls have in common is the pickle of an object, which is made once and kept until
+ * the pool forgets it: the function of a call that tells none, or the first argument of another.
  *
  * The interpreter's lock is held all the time but while the thread waits for tasks. */
 
@@ -20,12 +24,14 @@ typedef struct
   PyObject      *find;        /* (owned) */
   PyObject      *run_payload; /* (owned) */
   PyObject      *decode_error; /* (owned) */
+  PyObject      *carry;       /* (owned) */
   PyObject      *go_on;       /* (owned) */
   PyObject      *fail;        /* (owned) */
   PyObject      *run_loop;    /* (owned) */
   PyObject      *wake;        /* (owned) */
   PyTypeObject  *later[4];    /* (owned): of what go_on() is for; ends with NULL */
   PyThreadState *waiting;     /* between begin_wait() and end_wait() */
+  PyObject      *made;        /* (owned): dict of what was made of shared data, by their number */
 } Worker;
 
 static gboolean
@@ -228,33 +234,124 @@ set_decode_error (Worker *self)
   Py_DECREF (cause);
 }
 
+/* @object: (out): a new reference to what is made of what the call has in common with others, or
+ * NULL if there is nothing. FALSE with an exception set. */
+static gboolean
+get_shared (Worker       *self,
+            AiopoolCall  *call,
+            PyObject    **object)
+{
+  guint64 id;
+  GBytes *bytes = aiopool_py.abi->get_shared_data (call, &id);
+  PyObject *key, *view;
+
+  *object = NULL;
+  if (bytes == NULL)
+    return TRUE;
+  key = PyLong_FromUnsignedLongLong (id);
+  *object = key != NULL ? Py_XNewRef (PyDict_GetItemWithError (self->made, key)) : NULL;
+  if (*object == NULL && PyErr_Occurred () == NULL)
+    {
+      view = aiopool_py_view_own (bytes);
+      if (view != NULL)
+        *object = PyObject_CallFunctionObjArgs (aiopool_py.unpack_payload, view, NULL);
+      Py_XDECREF (view);
+      if (*object != NULL && PyDict_SetItem (self->made, key, *object) != 0)
+        Py_CLEAR (*object);
+    }
+  Py_XDECREF (key);
+  return *object != NULL;
+}
+
+static PyObject *
+put_first (PyObject *first,
+           PyObject *arguments)
+{
+  Py_ssize_t n = PyTuple_Size (arguments);
+  PyObject *all = PyTuple_New (n + 1);
+
+  if (all == NULL)
+    return NULL;
+  PyTuple_SetItem (all, 0, Py_NewRef (first));
+  for (Py_ssize_t i = 0; i < n; i++)
+    PyTuple_SetItem (all, i + 1, Py_NewRef (PyTuple_GetItem (arguments, i)));
+  return all;
+}
+
+/* @value: a tuple ([function,] arguments, keywords). @shared: (nullable). */
+static PyObject *
+call_pickle (Worker      *self,
+             AiopoolCall *call,
+             gpointer    *slot,
+             PyObject    *value,
+             PyObject    *shared)
+{
+  Py_ssize_t n = PyTuple_Size (value);
+  PyObject *arguments = PyTuple_GetItem (value, n - 2);
+  PyObject *keywords = PyTuple_GetItem (value, n - 1);
+  PyObject *function, *result;
+
+  if (n == 3 && shared != NULL)
+    {
+      arguments = put_first (shared, arguments);
+      if (arguments == NULL)
+        return NULL;
+      result = call_callable (PyTuple_GetItem (value, 0), arguments, keywords);
+      Py_DECREF (arguments);
+      return result;
+    }
+  if (n == 3)
+    function = PyTuple_GetItem (value, 0);
+  else
+    function = shared != NULL ? shared : find (self, call, slot);
+  return function != NULL ? call_callable (function, arguments, keywords) : NULL;
+}
+
+/* Takes @result, which may be one that only what made the function can pickle. NULL with an
+ * exception set. */
+static PyObject *
+carry (Worker   *self,
+       PyObject *result)
+{
+  PyObject *carried;
+
+  if (aiopool_py_is_small (result))
+    return result;
+  carried = PyObject_CallFunctionObjArgs (self->carry, result, NULL);
+  Py_DECREF (result);
+  return carried;
+}
+
 static gboolean
 run_pickle (Worker      *self,
             AiopoolCall *call,
             gpointer    *slot)
 {
-  gboolean is_plain;
+  gboolean is_plain, is_by_value;
   PyObject *value = aiopool_py_load_call (call, &is_plain);
-  PyObject *function;
   PyObject *result = NULL;
+  PyObject *shared;
   gboolean is_good;
-  Py_ssize_t n;
 
   if (value == NULL)
     {
       set_decode_error (self);
       return FALSE;
     }
-  n = PyTuple_Size (value);
-  function = n == 3 ? PyTuple_GetItem (value, 0) : find (self, call, slot);
-  if (function != NULL)
-    result = call_callable (function, PyTuple_GetItem (value, n - 2),
-                            PyTuple_GetItem (value, n - 1));
+  if (get_shared (self, call, &shared))
+    result = call_pickle (self, call, slot, value, shared);
+  is_by_value = shared != NULL && PyTuple_Size (value) == 2;
+  Py_XDECREF (shared);
   Py_DECREF (value);
   if (result != NULL && is_later (self, Py_TYPE (result)))
-    is_good = finish_later (self, result);
-  else
-    is_good = result != NULL && aiopool_py_answer_pickle (call, result, is_plain);
+    {
+      is_good = finish_later (self, result);
+      Py_DECREF (result);
+      return is_good;
+    }
+  if (result != NULL && is_by_value)
+    result = carry (self, result);
+  is_good = result != NULL && aiopool_py_answer_pickle (call, result, is_plain);
   Py_XDECREF (result);
   return is_good;
 }
@@ -339,6 +436,19 @@ wake (gpointer user_data)
   call_handler (((Worker *) user_data)->wake, NULL);
 }
 
+/* What was made of it may have a destructor, whose errors are Python's to tell. */
+static void
+forget_shared (guint64  id,
+               gpointer user_data)
+{
+  Worker *self = user_data;
+  PyObject *key = PyLong_FromUnsignedLongLong (id);
+
+  if (key == NULL || PyDict_DelItem (self->made, key) != 0)
+    PyErr_Clear ();
+  Py_XDECREF (key);
+}
+
 /* In the event loop: a number of AiopoolWorkerNext. */
 PyObject *
 aiopool_py_dispatch (PyObject *module,
@@ -357,6 +467,7 @@ take_handlers (Worker   *self,
     { "find", &self->find },
     { "run_payload", &self->run_payload },
     { "decode_error", &self->decode_error },
+    { "carry", &self->carry },
     { "go_on", &self->go_on },
     { "fail", &self->fail },
     { "run_loop", &self->run_loop },
@@ -384,11 +495,14 @@ aiopool_py_serve (PyObject *module,
 {
   static Worker self; /* used until the process ends */
   static const AiopoolWorkerHooks hooks = {
-    sizeof hooks, run, begin_wait, end_wait, run_loop, wake,
+    sizeof hooks, run, begin_wait, end_wait, run_loop, wake, forget_shared,
   };
   g_autoptr (GError) error = NULL;
 
   if (!take_handlers (&self, handlers))
+    return NULL;
+  self.made = PyDict_New ();
+  if (self.made == NULL)
     return NULL;
   if (aiopool_py.abi->serve (&hooks, &self, &error))
     return Py_NewRef (Py_None);

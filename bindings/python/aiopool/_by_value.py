@@ -3,12 +3,14 @@
 
 That depends on its code, on its defaults, on what is in its closure, and on the globals that it names;
 a print of all that tells. Of what may change within, as a list, there is no print: a function that
-has such a thing is pickled each time.
+has such a thing is pickled each time, and sent again if that is another pickle than the last one.
 """
 
 import sys
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from weakref import WeakKeyDictionary, ref
+
+from aiopool import _parent
 
 ATOMS = frozenset((type(None), type(Ellipsis), bool, int, str, bytes))
 MAX_DEPTH = 20
@@ -21,20 +23,24 @@ class Changing(Exception):
 
 
 class Pickles:
-    """Of functions. `dump` makes one."""
+    """Of functions. `dump` makes one, in pieces."""
 
     def __init__(self, dump):
         self.dump = dump
-        self.known = WeakKeyDictionary()  # from a function to its print and its pickle
+        self.known = WeakKeyDictionary()  # from a function to its print and its pickle, a Shared
 
     def get(self, function):
         seen = take_print(function) if not has_registered() else None
         known = self.known.get(function)
         if known is not None and seen is not None and known[0] == seen:
             return known[1]
-        data = self.dump(function)
-        self.known[function] = seen, data
-        return data
+        pieces = self.dump(function)
+        if known is not None and known[1].equals(pieces):
+            shared = known[1]
+        else:
+            shared = _parent.Shared(pieces)
+        self.known[function] = seen, shared
+        return shared
 
 
 def has_registered():

@@ -5,10 +5,7 @@ import sys
 
 # --- functions that cannot be found by a name -----------------------------------------------------
 
-# Functions of the parent and what cloudpickle has made of them; and in the worker the other way.
-MAX_KEPT = 128
 _pickled = None
-_loaded = {}
 
 
 def import_cloudpickle():
@@ -20,14 +17,10 @@ def import_cloudpickle():
     return cloudpickle
 
 
-def by_value(function, args, kwargs):
-    """A call, as pack_call() wants it, of a lambda, a closure or a function of an interactive session.
+def get_pickled(function):
+    """A Shared of a lambda, a closure or a function of an interactive session, for all calls of it.
 
     It is pickled once, and each worker makes it once, until it or something that it names changes."""
-    return call_by_value, (get_pickled(function), args, kwargs), {}
-
-
-def get_pickled(function):
     return get_pickles().get(function)
 
 
@@ -41,6 +34,8 @@ def get_pickles():
 
 
 def dump_function(function):
+    from aiopool import _pickling
+
     cloudpickle = import_cloudpickle()
     if cloudpickle is None:
         from _pickle import PicklingError
@@ -52,7 +47,7 @@ def dump_function(function):
                  else "it is not at the top of a module")
         raise PicklingError(f"workers cannot find the function {name!r}, for {where}; "
                             f"with the module cloudpickle installed it would be sent to them")
-    return cloudpickle.dumps(function, 5)
+    return _pickling.pack_with(cloudpickle.dumps, function)
 
 
 def pack_by_value(function, args, kwargs):
@@ -61,22 +56,6 @@ def pack_by_value(function, args, kwargs):
 
     data = import_cloudpickle().dumps((function, args, kwargs), 5)
     return _pickling.pack_call(call_whole, (data,), {})
-
-
-def call_by_value(data, args, kwargs):
-    """In the worker."""
-    return carry(load_function(data)(*args, **kwargs))
-
-
-def load_function(data):
-    function = _loaded.get(data)
-    if function is None:
-        from _pickle import loads
-
-        if len(_loaded) >= MAX_KEPT:
-            _loaded.clear()
-        function = _loaded[data] = loads(data)
-    return function
 
 
 def call_whole(data):
@@ -154,50 +133,24 @@ def call_each_star(function, items):
     return run_all(starmap(function, items), len(items))
 
 
-def call_each_by_value(data, items):
-    return run_all(map(load_function(data), items), len(items))
-
-
-def call_each_star_by_value(data, items):
-    from itertools import starmap
-
-    return run_all(starmap(load_function(data), items), len(items))
-
-
-def choose_call(function, is_star):
-    """What of these is to be called, and what with before the items."""
-    from aiopool import _core
-
-    if _core.is_local(function) and _core.name_of(function) is None:
-        return call_each_star_by_value if is_star else call_each_by_value, get_pickled(function)
-    return call_each_star if is_star else call_each, function
-
-
 def split(function, args, kwargs):
     """The calls for which one of the functions here stands: one, or those of a chunk."""
     if function is call_whole:
         return split(*load(*args))
-    if function is call_by_value:
-        data, args, kwargs = args
-        return [(find_function(data), args, kwargs)]
-    if function is call_each or function is call_each_by_value:
-        is_star = False
-    elif function is call_each_star or function is call_each_star_by_value:
-        is_star = True
-    else:
+    if function is not call_each and function is not call_each_star:
         return [(function, args, kwargs)]
     target, items = args
-    if type(target) is bytes:
-        target = find_function(target)
-    return [(target, tuple(item) if is_star else (item,), {}) for item in items]
+    return [(target, tuple(item) if function is call_each_star else (item,), {}) for item in items]
 
 
-def find_function(data):
+def find_function(shared):
     """The function that was pickled, or, if it is gone, one that is made of that."""
+    from aiopool import _pickling
+
     for function, (seen, pickled) in get_pickles().known.items():
-        if pickled == data:
+        if pickled.key == shared.key:
             return function
-    return load(data)
+    return _pickling.unpack(shared.view)
 
 
 def load(data):

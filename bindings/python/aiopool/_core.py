@@ -230,16 +230,13 @@ def name_of(function):
 
 
 def pack_call(name, function, args, kwargs):
-    """The pieces of a call. `name`: of the function, if it has one to be found by."""
+    """The pieces of a call, or `(pieces, Shared)` if it has something in common with others. `name`: of
+    the function, if it has one to be found by."""
     if function is None:  # which is how a call is packed whose name tells the function
         raise TypeError("'NoneType' object is not callable")
-    if name is None and is_local(function):
-        call = _calls.by_value(function, args, kwargs)
-        if _spawn.describe_main() or not names_main(_pickling.pack((args, kwargs))):
-            return _pickling.pack_call(*call)
-        return _calls.pack_by_value(function, args, kwargs)
+    shared, call = split_shared(name, function, args)
     try:
-        pieces = _pickling.pack_call(None if name else function, args, kwargs)
+        pieces = _pickling.pack_call(*call, kwargs)
     except (PicklingError, AttributeError, TypeError):
         if _calls.import_cloudpickle() is None:
             raise
@@ -250,7 +247,19 @@ def pack_call(name, function, args, kwargs):
         raise
     if not _spawn.describe_main() and names_main(pieces) and _calls.import_cloudpickle():
         return _calls.pack_by_value(function, args, kwargs)
-    return pieces
+    return pieces if shared is None else (pieces, shared)
+
+
+def split_shared(name, function, args):
+    """What of a call it has in common with others, a Shared or None, and the rest, `(function or None,
+    args)`. That is a function which goes by its value, or one that is called with each item of many."""
+    if name is None:
+        if is_local(function):
+            return _calls.get_pickled(function), (None, args)
+    elif function is _calls.call_each or function is _calls.call_each_star:
+        if is_local(args[0]) and name_of(args[0]) is None:
+            return _calls.get_pickled(args[0]), (function, args[1:])
+    return None, (None if name else function, args)
 
 
 def names_main(pieces):
@@ -307,7 +316,11 @@ def make_task(function, args=(), kwargs=None, options=None, label=None):
 
         name, function = None, partial(function)  # goes with the call, which leaves the name free
     pieces = pack_call(name, function, tuple(args), kwargs or {})
-    return name or label or getattr(function, "__qualname__", "function"), pieces, options or {}
+    options = options or {}
+    if type(pieces) is tuple:
+        pieces, shared = pieces
+        options = {**options, "shared_data": shared}
+    return name or label or getattr(function, "__qualname__", "function"), pieces, options
 
 
 # --- the thread that hears of ends ----------------------------------------------------------------

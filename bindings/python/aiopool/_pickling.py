@@ -25,6 +25,10 @@ copied once in any case. A memoryview that was read-only is so again.
 **A call** is the value `(function, args, kwargs)`, or `(args, kwargs)` if the name of the task is that
 of the function (`module:qualified.name`). `pack_call` makes it.
 
+A call has something in common with others if its task has shared data: they are the payload of an
+object that each worker makes once. It is the function of `(args, kwargs)`, which goes by its value, and
+the first argument of `(function, args, kwargs)`. Its buffers are memory of this worker's own pages.
+
 **A plain call**, of a function that has a name with small arguments of the types None, bool, int, float,
 str and bytes, is the tuple `args` as the module marshal writes it (version 2, which begins with `(`).
 The result of a plain call, if it is small and of one of these types, is marshalled, too: its first
@@ -147,8 +151,15 @@ def pack_call(function, args, kwargs, writable=False):
     return pack_replaced((args, kwargs) if function is None else (function, args, kwargs), writable)
 
 
-def pack_replaced(value, writable):
+def pack_with(dump, value):
+    """The same, by the `dumps` of another pickle."""
     buffers = []
+    stream = dump(value, 5, buffer_callback=make_keep(buffers))
+    return [stream] if not buffers else contain(stream, buffers, 0)
+
+
+def make_keep(buffers):
+    """A function for `buffer_callback`, which appends what is to be left out."""
 
     def keep(buffer):
         memory = buffer.raw()
@@ -157,7 +168,12 @@ def pack_replaced(value, writable):
         buffers.append(memory)
         return False
 
-    stream = dump(value, keep)
+    return keep
+
+
+def pack_replaced(value, writable):
+    buffers = []
+    stream = dump(value, make_keep(buffers))
     return [stream] if not buffers else contain(stream, buffers, WRITABLE if writable else 0)
 
 

@@ -483,10 +483,12 @@ def run_in_context(callback):
     return lambda *arguments: run(callback, *arguments)
 
 
-def load_call(name, payload):
+def load_call(name, payload, shared):
     function, args, kwargs = _pickling.unpack_call(payload)
     if function is not None:
-        return function, args, kwargs
+        return function, args if shared is None else (_calls.find_function(shared), *args), kwargs
+    if shared is not None:
+        return _calls.find_function(shared), args, kwargs
     module_name, colon, path = name.partition(":")
     target = sys.modules[module_name]
     for attribute in path.split("."):

@@ -151,8 +151,8 @@ class Results(Iterator):
         if len(chunk) == 1:
             item = chunk[0]
             return self._start(self._target, tuple(item) if self._is_star else (item,))
-        call, target = _calls.choose_call(self._target, self._is_star)
-        return self._start(call, (target, chunk))
+        call = _calls.call_each_star if self._is_star else _calls.call_each
+        return self._start(call, (self._target, chunk))
 
     # Out of it
 

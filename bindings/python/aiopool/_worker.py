@@ -277,6 +277,12 @@ def decode_error(cause):
     return error
 
 
+def carry(result):
+    from aiopool import _calls
+
+    return _calls.carry(result)
+
+
 def unpack_payload(view):
     from aiopool import _pickling
 
