@@ -23,6 +23,7 @@
 
 #define ASYNC_VARIABLE "AIOPOOL_TEST_ASYNC"
 #define PATIENCE 10 /* seconds */
+#define EXIT_PROTOCOL 3
 #define FIRST_BYTES (128 * 1024) /* that a socket takes */
 #define MAX_BYTES (3 * 1024 * 1024) /* of which a worker checks less in a millisecond */
 
@@ -622,6 +623,131 @@ test_an_item_that_failed_does_not_wait_for_the_next_one (void)
   g_assert_cmpuint (frame.type, ==, AIOPOOL_FRAME_RESULT);
 }
 
+/* --- shared data ------------------------------------------------------------------------------ */
+
+static void
+append_share (GByteArray *bytes,
+              guint64     id)
+{
+  AiopoolValueMessage message = { .view = { AIOPOOL_FORMAT_RAW, NULL, "shared", 6 } };
+  gsize size = aiopool_message_share_size (&message);
+  g_autofree guint8 *frame = g_malloc0 (size);
+
+  aiopool_message_write_share (frame, id, &message);
+  g_byte_array_append (bytes, frame, (guint) size);
+}
+
+/* @size: of a body, where none should be. */
+static void
+append_unshare (GByteArray *bytes,
+                guint64     id,
+                gsize       size)
+{
+  gsize whole = aiopool_message_text_size (size);
+  g_autofree guint8 *frame = g_malloc0 (whole);
+
+  aiopool_message_write_text (frame, AIOPOOL_FRAME_UNSHARE, id, "12345678", size);
+  g_byte_array_append (bytes, frame, (guint) whole);
+}
+
+/* What is sent: S and U with a number, B for an end with a body, T for a task with that number. */
+static void
+send_script (Parent     *self,
+             const char *script)
+{
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  g_auto (GStrv) words = g_strsplit (script, " ", -1);
+  guint n_tasks = 0;
+
+  for (guint i = 0; words[i] != NULL; i++)
+    {
+      AiopoolTaskMessage message = { .function = QUICK, .argument.view.format = AIOPOOL_FORMAT_RAW };
+      guint64 id = g_ascii_strtoull (words[i] + 1, NULL, 10);
+
+      message.shared_id = id;
+      if (*words[i] == 'S')
+        append_share (bytes, id);
+      else if (*words[i] == 'T')
+        append_task (self, bytes, TASK_ID (++n_tasks), &message, 0);
+      else
+        append_unshare (bytes, id, *words[i] == 'B' ? 8 : 0);
+    }
+  send_bytes (self->data_fd, bytes->data, bytes->len, NULL);
+}
+
+static void
+expect_protocol_end (Parent *self)
+{
+  g_subprocess_wait (self->worker, NULL, NULL);
+  g_assert_true (g_subprocess_get_if_exited (self->worker));
+  g_assert_cmpint (g_subprocess_get_exit_status (self->worker), ==, EXIT_PROTOCOL);
+}
+
+/* What came before is answered. */
+static void
+test_a_parent_that_shares_what_it_may_not_is_left (void)
+{
+  static const char *const scripts[] = {
+    "S1 T1 T2", "S1 T1 S1", "S1 T1 U2", "S1 T1 U1 U1", "S1 T1 U1 T1", "S1 T1 B1",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (scripts); i++)
+    {
+      g_autoptr (Parent) parent = parent_new ();
+
+      g_test_message ("%s", scripts[i]);
+      send_script (parent, scripts[i]);
+      expect_result (parent, TASK_ID (1));
+      expect_protocol_end (parent);
+    }
+}
+
+static void
+test_a_worker_keeps_no_more_than_it_should (void)
+{
+  g_autoptr (Parent) parent = parent_new ();
+  g_autoptr (GString) script = g_string_new ("S1 T1");
+
+  for (guint i = 2; i <= AIOPOOL_MAX_SHARED; i++)
+    g_string_append_printf (script, " S%u", i);
+  g_string_append_printf (script, " T%u U2 S1000 T1000", AIOPOOL_MAX_SHARED);
+  send_script (parent, script->str);
+  for (guint i = 1; i <= 3; i++)
+    expect_result (parent, TASK_ID (i));
+  send_script (parent, "S1001");
+  expect_protocol_end (parent);
+}
+
+/* That is the failure of the tasks that wanted it, each time. */
+static void
+test_shared_memory_that_cannot_be_mapped (void)
+{
+  g_autoptr (Parent) parent = parent_new ();
+  AiopoolValueMessage message = { .view = { AIOPOOL_FORMAT_RAW, NULL, NULL, 1 << 20 } };
+  g_autoptr (GUnixFDList) fds = NULL;
+  g_autofree guint8 *frame = NULL;
+  AiopoolFrame answer;
+  gsize size;
+  int end;
+
+  message.transport = AIOPOOL_TRANSPORT_MEMFD;
+  message.has_fd = TRUE;
+  size = aiopool_message_share_size (&message);
+  frame = g_malloc0 (size);
+  aiopool_message_write_share (frame, 1, &message);
+  fds = new_gate (&end);
+  send_bytes (parent->data_fd, frame, size, fds);
+  send_script (parent, "T1 T1 U1 S2 T2");
+  for (guint i = 1; i <= 2; i++)
+    {
+      next_frame (parent->data, &answer);
+      g_assert_cmpuint (answer.type, ==, AIOPOOL_FRAME_ERROR);
+      g_assert_cmpuint (answer.id, ==, TASK_ID (i));
+    }
+  expect_result (parent, TASK_ID (3));
+  close (end);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -646,5 +772,11 @@ main (int   argc,
                    test_a_worker_without_descriptors_for_a_task_ends);
   g_test_add_func ("/workers/fake-parent/an-item-that-failed-does-not-wait-for-the-next-one",
                    test_an_item_that_failed_does_not_wait_for_the_next_one);
+  g_test_add_func ("/workers/fake-parent/one-that-shares-what-it-may-not",
+                   test_a_parent_that_shares_what_it_may_not_is_left);
+  g_test_add_func ("/workers/fake-parent/a-worker-keeps-no-more-than-it-should",
+                   test_a_worker_keeps_no_more_than_it_should);
+  g_test_add_func ("/workers/fake-parent/shared-memory-that-cannot-be-mapped",
+                   test_shared_memory_that_cannot_be_mapped);
   return g_test_run ();
 }
