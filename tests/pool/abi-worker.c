@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* A worker that serves by the table for interpreters, with an event loop of its own. It knows these
- * functions: echo, count, later, silent, waits, log, start. */
+ * functions: echo, count, later, silent, waits, log, start, shared. */
 
 typedef struct
 {
@@ -16,6 +16,8 @@ typedef struct
   guint                   n_begun; /* waits */
   guint                   n_ended;
   gboolean                is_woken;
+  guint                   n_forgotten;
+  guint64                 forgotten; /* the last one */
 } Interpreter;
 
 /* How often it was called by this name. */
@@ -59,6 +61,29 @@ run_start (Interpreter *self,
     aiopool_call_return_error (call, error);
 }
 
+/* The number of what the task shares and its size, and what was forgotten. */
+static void
+run_shared (Interpreter *self,
+            AiopoolCall *call)
+{
+  guint64 id = 77;
+  GBytes *bytes = self->abi->get_shared_data (call, &id);
+  gsize size = bytes != NULL ? g_bytes_get_size (bytes) : 0;
+
+  self->abi->return_value (call, g_variant_new ("(ttut)", id, (guint64) size, self->n_forgotten,
+                                                self->forgotten));
+}
+
+static void
+forget_shared (guint64  id,
+               gpointer user_data)
+{
+  Interpreter *self = user_data;
+
+  self->n_forgotten++;
+  self->forgotten = id;
+}
+
 static void
 run (AiopoolCall *call,
      gpointer    *slot,
@@ -75,6 +100,8 @@ run (AiopoolCall *call,
     run_log (self, call);
   else if (strcmp (name, "start") == 0)
     run_start (self, call);
+  else if (strcmp (name, "shared") == 0)
+    run_shared (self, call);
   else if (strcmp (name, "waits") == 0)
     self->abi->return_value (call, g_variant_new ("(uu)", self->n_begun, self->n_ended));
   else if (strcmp (name, "later") == 0)
@@ -140,7 +167,7 @@ main (int   argc,
 {
   static Interpreter self; /* used until the process ends */
   static const AiopoolWorkerHooks hooks = {
-    sizeof hooks, run, begin_wait, end_wait, run_loop, wake,
+    sizeof hooks, run, begin_wait, end_wait, run_loop, wake, forget_shared,
   };
   g_autoptr (GError) error = NULL;
 

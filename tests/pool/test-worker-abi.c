@@ -140,6 +140,57 @@ test_a_pool_of_the_main_module_is_refused (void)
   g_assert_cmpuint (helper_run_echo (pool, 1), ==, 1);
 }
 
+typedef struct
+{
+  guint64 id;
+  guint64 size;
+  guint   n_forgotten;
+  guint64 forgotten;
+} Shared;
+
+static Shared
+run_shared (AiopoolExecutor   *pool,
+            AiopoolSharedData *data)
+{
+  AiopoolTask *task = helper_shared_task ("shared", NULL, data);
+  g_autoptr (AiopoolFuture) future = helper_submit_task (pool, task);
+  g_autoptr (GVariant) result = helper_collect (future);
+  Shared shared;
+
+  g_variant_get (result, "(ttut)", &shared.id, &shared.size, &shared.n_forgotten,
+                 &shared.forgotten);
+  return shared;
+}
+
+/* What is made of it can be kept under its number, and goes when the pool has forgotten it. */
+static void
+test_shared_data_have_a_number (void)
+{
+  g_autoptr (AiopoolExecutor) pool = new_pool (1);
+  AiopoolSharedData *data = helper_shared_new (10, 1);
+  g_autoptr (AiopoolSharedData) large = helper_shared_new (200000, 2);
+  Shared first = run_shared (pool, data);
+  Shared second = run_shared (pool, large);
+  Shared again = run_shared (pool, data);
+  Shared none = run_shared (pool, NULL);
+
+  g_assert_cmpuint (first.size, ==, 10);
+  g_assert_cmpuint (second.size, ==, 200000);
+  g_assert_cmpuint (again.id, ==, first.id);
+  g_assert_cmpuint (second.id, !=, first.id);
+  g_assert_cmpuint (none.id, ==, 0);
+  g_assert_cmpuint (none.size, ==, 0);
+  g_assert_cmpuint (none.n_forgotten, ==, 0);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_object_unref (data);
+  while (none.n_forgotten == 0)
+    none = run_shared (pool, NULL);
+  g_assert_cmpuint (none.n_forgotten, ==, 1);
+  g_assert_cmpuint (none.forgotten, ==, first.id);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -157,5 +208,6 @@ main (int   argc,
   helper_add ("/abi/a-refusal-is-told", test_a_refusal_is_told);
   helper_add ("/abi/a-pool-of-the-main-module-is-refused",
               test_a_pool_of_the_main_module_is_refused);
+  helper_add ("/abi/shared-data-have-a-number", test_shared_data_have_a_number);
   return helper_end ();
 }
