@@ -77,6 +77,20 @@ get_fds (PyObject *object,
 }
 
 static PyObject *
+get_shared_data (PyObject *object,
+                 void     *closure)
+{
+  GBytes *bytes = aiopool_call_dup_shared_data (call_of (object));
+  PyObject *view;
+
+  if (bytes == NULL)
+    return Py_NewRef (Py_None);
+  view = aiopool_py_view (bytes);
+  g_bytes_unref (bytes);
+  return view;
+}
+
+static PyObject *
 call_check (PyObject *object,
             PyObject *unused)
 {
@@ -408,6 +422,8 @@ static PyGetSetDef getters[] = {
   { "cancelled", get_cancelled, NULL, "Whether the task was cancelled: then it should end.", NULL },
   { "time_left", get_time_left, NULL, "Seconds before the task's timeout, or None.", NULL },
   { "fds", get_fds, NULL, "The file descriptors that came with the task.", NULL },
+  { "shared_data", get_shared_data, NULL,
+    "A memoryview of what the task has in common with others, or None.", NULL },
   { NULL, NULL, NULL, NULL, NULL },
 };
 

@@ -113,6 +113,25 @@ warn (AiopoolCall *call,
   return g_variant_new ("()");
 }
 
+/* What the task has in common with others, as a text; none if it has nothing. */
+static GVariant *
+shared (AiopoolCall *call,
+        GVariant    *arguments,
+        gpointer     user_data,
+        GError     **error)
+{
+  g_autoptr (GBytes) bytes = aiopool_call_dup_shared_data (call);
+  g_autofree char *text = NULL;
+  gconstpointer data;
+  gsize size;
+
+  if (bytes == NULL)
+    return g_variant_new_string ("nothing");
+  data = g_bytes_get_data (bytes, &size);
+  text = g_strndup (data, size);
+  return g_variant_new_string (text);
+}
+
 void
 aiopool_plugin_register (AiopoolService *service)
 {
@@ -123,4 +142,5 @@ aiopool_plugin_register (AiopoolService *service)
   aiopool_service_add (service, "nap", nap, NULL, NULL);
   aiopool_service_add (service, "count", count, NULL, NULL);
   aiopool_service_add (service, "warn", warn, NULL, NULL);
+  aiopool_service_add (service, "shared", shared, NULL, NULL);
 }

@@ -642,6 +642,18 @@ class ExecutorTest(FaceTest):
 class ServiceTest(FaceTest):
     """Functions in Python, served by this program again."""
 
+    def test_shared_data_are_made_of_anything_with_bytes(self):
+        for data in (b"text", bytearray(b"text"), memoryview(b"text"), GLib.Bytes.new(b"text")):
+            shared = Aiopool.SharedData(data)
+            self.assertEqual(shared.get_bytes().get_data(), b"text")
+            with new_pool() as pool:
+                self.assertEqual(pool.options(shared_data=shared).run("shared"), "text")
+                self.assertEqual(pool.run(Aiopool.Task("shared", shared_data=shared)), "text")
+                self.assertEqual(list(pool.options(shared_data=shared).map("shared", range(9))),
+                                 ["text"] * 9)
+                self.assertEqual(pool.run("shared"), "nothing")
+        self.assertRaises(TypeError, Aiopool.SharedData, 5)
+
     def test_functions_take_and_return_python_values(self):
         with Aiopool.Pool(1, launcher=Aiopool.Launcher.new_for_argv(
                 [sys.executable, __file__, PLUGIN])) as pool:

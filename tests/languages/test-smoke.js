@@ -328,6 +328,21 @@ const tests = {
         assertEqual(new TextDecoder().decode(future.get_payload()[0].toArray()), '[1,2]');
     },
 
+    'tasks-have-something-in-common'() {
+        const shared = new Aiopool.SharedData({
+            bytes: new GLib.Bytes(new TextEncoder().encode('for all')),
+        });
+        const task = new Aiopool.Task({function: 'shared', sharedData: shared});
+        const other = new Aiopool.Task({function: 'shared'});
+        assertEqual(new TextDecoder().decode(shared.get_bytes().toArray()), 'for all');
+        assert(task.get_shared_data() === shared, 'is another');
+        assertEqual(other.sharedData, null);
+        for (let i = 0; i < 3; i++) {
+            assertEqual(pool.run(task, null).unpack(), 'for all');
+            assertEqual(pool.run(other, null).unpack(), 'nothing');
+        }
+    },
+
     'a-task-has-properties'() {
         const task = new Aiopool.Task({
             function: 'echo', arguments: new GLib.Variant('(s)', ['p']), timeout: 2.5,

@@ -328,6 +328,17 @@ class SmokeTest(unittest.TestCase):
         self.assert_fails(Aiopool.task_error_quark(), Aiopool.TaskError.WRONG_TYPE,
                           future.get_result)
 
+    def test_tasks_have_something_in_common(self):
+        shared = Aiopool.SharedData.new(GLib.Bytes.new(b"for all"))
+        task = Aiopool.Task(function="shared", shared_data=shared)
+        other = Aiopool.Task(function="shared")
+        self.assertEqual(shared.get_bytes().get_data(), b"for all")
+        self.assertIs(task.props.shared_data, shared)
+        self.assertIsNone(other.get_shared_data())
+        for _ in range(3):
+            self.assertEqual(self.pool.run(task, None).unpack(), "for all")
+            self.assertEqual(self.pool.run(other, None).unpack(), "nothing")
+
     def test_a_task_has_properties(self):
         task = Aiopool.Task(function="echo", arguments=GLib.Variant("(s)", ("p",)), timeout=2.5,
                             queue_timeout=3.5, priority=-1, retries=2, tag="mine",

@@ -367,6 +367,20 @@ void test_pending () throws Error {
     assert_true (future.cancel (Aiopool.CancelMode.FORCE));
 }
 
+void test_shared () throws Error {
+    var shared = new Aiopool.SharedData (new Bytes ("for all".data));
+    var task = new Aiopool.Task ("shared", null) { shared_data = shared };
+    var other = new Aiopool.Task ("shared", null);
+
+    assert_true (shared.bytes.compare (new Bytes ("for all".data)) == 0);
+    assert_true (task.get_shared_data () == shared);
+    assert_null (other.shared_data);
+    for (int i = 0; i < 3; i++) {
+        assert_cmpstr (pool.run (task).get_string (), CompareOperator.EQ, "for all");
+        assert_cmpstr (pool.run (other).get_string (), CompareOperator.EQ, "nothing");
+    }
+}
+
 void test_bytes () throws Error {
     var payload = new Bytes ("{\"a\": 1}".data);
     var task = new Aiopool.Task.for_payload ("echo-payload", payload, Aiopool.Format.JSON);
@@ -585,6 +599,7 @@ int main (string[] args) {
     add_test ("a-result-too-early-is-pending", test_pending);
     add_test ("bytes-keep-their-format", test_bytes);
     add_test ("bytes-go-in-pieces", test_pieces);
+    add_test ("tasks-have-something-in-common", test_shared);
     add_test ("a-task-has-properties", test_task_properties);
     add_test ("a-pool-has-properties", test_pool_properties);
     add_test ("a-launcher-has-limits-and-a-sandbox", test_launcher);

@@ -661,9 +661,10 @@ send_script (Parent     *self,
 
   for (guint i = 0; words[i] != NULL; i++)
     {
-      AiopoolTaskMessage message = { .function = QUICK, .argument.view.format = AIOPOOL_FORMAT_RAW };
+      AiopoolTaskMessage message = { .function = QUICK };
       guint64 id = g_ascii_strtoull (words[i] + 1, NULL, 10);
 
+      message.argument.view.format = AIOPOOL_FORMAT_RAW;
       message.shared_id = id;
       if (*words[i] == 'S')
         append_share (bytes, id);

@@ -143,6 +143,7 @@ class Task:
 
     cancelled = False
     time_left = None
+    shared_data = None
 
     def __init__(self, future):
         self._future = future

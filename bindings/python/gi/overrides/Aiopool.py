@@ -46,6 +46,19 @@ def name_function(function):
     return f"{module}:{name}"
 
 
+@override
+class SharedData(Aiopool.SharedData):
+    def __init__(self, data=None, **options):
+        """Of anything with bytes, as an array."""
+        if data is not None:
+            if not isinstance(data, GLib.Bytes):
+                data = GLib.Bytes.new(data if type(data) is bytes else memoryview(data).tobytes())
+            options["bytes"] = data
+        super().__init__(**options)
+
+
+__all__.append("SharedData")
+
 new_task = Aiopool.Task.new
 
 
