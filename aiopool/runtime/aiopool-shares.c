@@ -136,18 +136,15 @@ map (AiopoolShares  *self,
   return TRUE;
 }
 
-/* @bytes (out): what @id names, which there is; or nothing, for 0. */
+/* @bytes (out): what @id names, which there is. */
 gboolean
 aiopool_shares_read (AiopoolShares  *self,
                      guint64         id,
                      GBytes        **bytes,
                      GError        **error)
 {
-  Share *share;
+  Share *share = g_hash_table_lookup (self->shares, &id);
 
-  if (id == 0)
-    return TRUE;
-  share = g_hash_table_lookup (self->shares, &id);
   if (share->bytes == NULL && !map (self, share, error))
     return FALSE;
   *bytes = g_bytes_ref (share->bytes);

@@ -39,13 +39,13 @@ forget (AiopoolOutbound *self,
                               AIOPOOL_FRAME_UNSHARE, id, NULL, 0);
 }
 
-/* Tells the worker to forget what nobody owns any more. */
+/* Tells the worker, who has been told something, to forget what nobody owns any more. */
 void
 aiopool_outbound_forget_dead (AiopoolOutbound *self)
 {
   guint n_deaths = aiopool_shared_get_n_deaths ();
 
-  if (self->told == NULL || self->n_deaths == n_deaths)
+  if (self->n_deaths == n_deaths)
     return;
   self->n_deaths = n_deaths;
   for (guint i = self->told->len; i > 0; i--)
@@ -123,7 +123,7 @@ aiopool_outbound_share_at_once (AiopoolOutbound *self,
 {
   AiopoolShared *shared = order->spec->options->shared;
 
-  if (shared == NULL || aiopool_outbound_find_shared (self, shared) != 0)
+  if (aiopool_outbound_find_shared (self, shared) != 0)
     return TRUE;
   if (aiopool_shared_get_size (shared) > AIOPOOL_INLINE_LIMIT &&
       aiopool_shared_get_fds (shared) == NULL)

@@ -274,7 +274,8 @@ aiopool_outbound_flush (AiopoolOutbound  *self,
       if (flush != AIOPOOL_FLUSH_DONE)
         return flush;
     }
-  aiopool_outbound_forget_dead (self);
+  if (self->told != NULL)
+    aiopool_outbound_forget_dead (self);
   switch (write_out (self))
     {
     case AIOPOOL_IO_OK:

@@ -171,7 +171,7 @@ aiopool_outbound_add (AiopoolOutbound *self,
   if (AIOPOOL_ORDER_IS_CHUNK (order))
     aiopool_status_page_set_items (self->page, id, order->n_items);
   aiopool_status_page_set_sent (self->page, id);
-  if (aiopool_outbound_share_at_once (self, order) &&
+  if ((order->spec->options->shared == NULL || aiopool_outbound_share_at_once (self, order)) &&
       aiopool_payload_get_size (order->spec->argument) <= AIOPOOL_INLINE_LIMIT)
     {
       aiopool_outbound_write_inline (self, order, id);
