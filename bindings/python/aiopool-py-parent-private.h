@@ -45,12 +45,14 @@ AiopoolTask   *aiopool_py_call_task    (PyObject      *names,
                                         PyObject      *function,
                                         PyObject      *arguments,
                                         PyObject      *keywords);
+PyObject      *aiopool_py_load         (GBytes        *bytes);
+
+/* pieces */
 AiopoolTask   *aiopool_py_make_task    (const char    *name,
                                         PyObject      *pieces);
 GBytes        *aiopool_py_join         (PyObject      *pieces);
 int            aiopool_py_compare      (GBytes        *bytes,
                                         PyObject      *pieces);
-PyObject      *aiopool_py_load         (GBytes        *bytes);
 void           aiopool_py_drop_spare   (void);
 
 /* iterator */
