@@ -445,6 +445,58 @@ test_initializer_and_finalizer_have_it (void)
   g_assert_true (freed_by == g_thread_self ());
 }
 
+/* --- threads ---------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  AiopoolExecutor   *pool;   /* (unowned): the test's */
+  AiopoolSharedData *common; /* (unowned): the test's */
+  guint              number;
+} User;
+
+/* Data of its own, given up at once, and some that all have. */
+static gpointer
+use_shared (gpointer data)
+{
+  User *user = data;
+
+  for (guint i = 0; i < 60; i++)
+    {
+      gsize size = sizes[(i + user->number) % (G_N_ELEMENTS (sizes) - 1)];
+      AiopoolSharedData *own = helper_shared_new (size, i * 10 + user->number);
+      g_autoptr (AiopoolFuture) first = submit_look (user->pool, own, FALSE);
+      g_autoptr (AiopoolFuture) second = submit_look (user->pool, user->common, FALSE);
+      g_autoptr (GVariant) result = NULL;
+      guint look = helper_shared_look (own);
+      guint sum;
+
+      g_object_unref (own);
+      result = helper_collect (first);
+      g_variant_get (result, "(ibutu)", NULL, NULL, &sum, NULL, NULL);
+      g_assert_cmpuint (sum, ==, look);
+      helper_shared_expect (second, user->common);
+    }
+  return NULL;
+}
+
+static void
+test_threads_share_what_others_give_up (void)
+{
+  g_autoptr (AiopoolExecutor) pool = helper_pool (2);
+  g_autoptr (AiopoolSharedData) common = helper_shared_new (700 * KIB, 1);
+  GThread *threads[4];
+  User users[4];
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    {
+      users[i] = (User) { pool, common, i };
+      threads[i] = g_thread_new ("user", use_shared, &users[i]);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
+}
+
 /* --- what goes wrong -------------------------------------------------------------------------- */
 
 static void
@@ -569,6 +621,7 @@ main (int    argc,
   ADD ("freed", test_the_bytes_are_freed_where_user_code_may_run);
   ADD ("map", test_each_item_of_a_map_has_it);
   ADD ("hooks", test_initializer_and_finalizer_have_it);
+  ADD ("threads", test_threads_share_what_others_give_up);
   ADD ("cancel", test_a_cancel_while_it_is_copied_leaves_it_for_others);
   ADD ("ends", test_a_pool_that_goes_while_it_is_copied_leaves_nothing);
   ADD ("no-memory", test_without_shared_memory_it_goes_in_the_stream_or_not_at_all);

@@ -37,6 +37,15 @@ class Calls(Case):
                               keywords={"key": GLib.Variant("s", "value")})
         self.assertEqual(found, [[1], {"key": "value"}])
 
+    def test_what_tasks_have_in_common_is_a_view(self):
+        for size in 5, 300_000:
+            shared = Aiopool.SharedData(b"text" + bytes(size - 4))
+            task = Aiopool.Task("worker_tasks:read_shared", shared_data=shared)
+            for _ in range(2):
+                found = self.pool.submit(task).collect(60)
+                self.assertEqual(found, (b"text", size, True))
+        self.assertIsNone(self.run_task(self.pool, "read_shared"))
+
     def test_a_name_may_be_qualified(self):
         self.assertEqual(self.run_task(self.pool, "Calculator.Inner.double", "(i)", (4,)), 8)
         self.assertEqual(self.run_task(self.pool, "os.path:join", "(ss)", ("a", "b")), "a/b")

@@ -15,6 +15,13 @@ def echo(value):
     return value
 
 
+def read_shared():
+    from aiopool import current_task
+
+    view = current_task().shared_data
+    return None if view is None else (bytes(view[:4]), len(view), view.readonly)
+
+
 def type_name(value):
     return type(value).__name__
 

@@ -487,6 +487,7 @@ free_session (AiopoolSession *session)
   if (session == NULL)
     return;
   aiopool_segment_cache_close (session->cache);
+  aiopool_shares_free (session->shares);
   aiopool_reader_free (session->reader);
   aiopool_outbox_free (session->outbox);
   aiopool_status_page_free (session->page);
