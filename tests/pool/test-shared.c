@@ -376,12 +376,12 @@ map (AiopoolExecutor *pool,
   g_autoptr (AiopoolBatch) batch = NULL;
   g_autoptr (GVariant) results = NULL;
   g_autoptr (GError) error = NULL;
-  gboolean items[500];
+  gboolean items[120];
 
   for (guint i = 0; i < G_N_ELEMENTS (items); i++)
     items[i] = FALSE;
   batch = aiopool_executor_map (pool, task, g_variant_new_fixed_array (G_VARIANT_TYPE_BOOLEAN,
-                                                                       items, 500, 1));
+                                                                       items, 120, 1));
   aiopool_batch_set_chunk_size (batch, chunk_size);
   results = aiopool_batch_collect_all (batch, HELPER_LONG, NULL, &error);
   g_assert_no_error (error);
@@ -523,7 +523,7 @@ test_a_pool_that_goes_while_it_is_copied_leaves_nothing (void)
 {
   int n_open = count_open (getpid ());
 
-  for (guint i = 0; i < 10; i++)
+  for (guint i = 0; i < 4; i++)
     {
       g_autoptr (AiopoolSharedData) data = helper_shared_new (32 * MIB, 1);
       g_autoptr (AiopoolExecutor) pool = helper_pool (1);
