@@ -88,7 +88,25 @@ aiopool_shared_own (AiopoolShared *self)
   return aiopool_shared_ref (self);
 }
 
-/* On the engine thread. Takes the reference. */
+static gboolean
+has_tellers (AiopoolShared *self)
+{
+  gboolean result;
+
+  g_mutex_lock (&self->lock);
+  result = self->tellers->len > 0;
+  g_mutex_unlock (&self->lock);
+  return result;
+}
+
+static gboolean
+has_memory (AiopoolShared *self)
+{
+  return aiopool_shared_get_fds (self) != NULL || !aiopool_segment_store_is_empty (self->store);
+}
+
+/* On the engine thread. Takes the reference, which may be the last one: to give much memory back
+ * takes long. */
 static void
 on_dead (gpointer data)
 {
@@ -108,19 +126,6 @@ on_dead (gpointer data)
   aiopool_shared_unref (self);
 }
 
-static void
-tell_tellers (AiopoolShared *self)
-{
-  gboolean has_tellers;
-
-  g_atomic_int_inc (&n_deaths);
-  g_mutex_lock (&self->lock);
-  has_tellers = self->tellers->len > 0;
-  g_mutex_unlock (&self->lock);
-  if (has_tellers)
-    aiopool_engine_post (on_dead, aiopool_shared_ref (self));
-}
-
 /* Takes the reference. */
 static void
 drop_bytes (AiopoolLetter *letter)
@@ -128,7 +133,10 @@ drop_bytes (AiopoolLetter *letter)
   AiopoolShared *self = (AiopoolShared *) letter;
 
   g_clear_pointer (&self->bytes, g_bytes_unref);
-  aiopool_shared_unref (self);
+  if (!aiopool_engine_is_forked () && (has_tellers (self) || has_memory (self)))
+    aiopool_engine_post (on_dead, self);
+  else
+    aiopool_shared_unref (self);
 }
 
 static gboolean
@@ -148,13 +156,15 @@ aiopool_shared_disown (AiopoolShared *self)
       aiopool_shared_unref (self);
       return;
     }
-  if (!aiopool_engine_is_forked ())
-    tell_tellers (self);
+  g_atomic_int_inc (&n_deaths);
   self->letter.kind = &last_kind;
-  if (aiopool_engine_is_current ())
-    aiopool_mailbox_post (self->home, &self->letter);
-  else
-    drop_bytes (&self->letter);
+  if (!aiopool_engine_is_current ())
+    {
+      drop_bytes (&self->letter);
+      return;
+    }
+  on_dead (aiopool_shared_ref (self));
+  aiopool_mailbox_post (self->home, &self->letter);
 }
 
 /* (transfer none): for an owner. */
