@@ -81,6 +81,8 @@ class Doubler(Aiopool.Executor):
             raise ValueError("on purpose")
         if task.get_function() == "object":
             promise.resolve(self)
+        elif task.get_function() == "shared":
+            promise.resolve(task.get_shared_data().get_bytes().get_data().decode())
         elif task.get_function() == "double":
             promise.resolve([2 * number for number in Aiopool.unpack(task.get_arguments())])
         else:
@@ -612,6 +614,9 @@ class ExecutorTest(FaceTest):
         self.assertEqual(doubler.run("double", 2, 3), [4, 6])
         self.assertEqual(doubler.submit("double", 4).result(), [8])
         self.assertIs(doubler.run("object"), doubler)
+        options = doubler.options(shared_data=Aiopool.SharedData(b"text"))
+        self.assertEqual(options.run("shared"), "text")
+        self.assertEqual(list(options.map("shared", range(3))), ["text"] * 3)
 
         async def main():
             return await doubler.run_async("double", 5), await doubler.submit("double", 6)

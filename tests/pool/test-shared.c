@@ -376,12 +376,10 @@ map (AiopoolExecutor *pool,
   g_autoptr (AiopoolBatch) batch = NULL;
   g_autoptr (GVariant) results = NULL;
   g_autoptr (GError) error = NULL;
-  gboolean items[60];
+  static const guint8 items[60]; /* FALSE, each */
 
-  for (guint i = 0; i < G_N_ELEMENTS (items); i++)
-    items[i] = FALSE;
   batch = aiopool_executor_map (pool, task, g_variant_new_fixed_array (G_VARIANT_TYPE_BOOLEAN,
-                                                                       items, 60, 1));
+                                                                       items, sizeof items, 1));
   aiopool_batch_set_chunk_size (batch, chunk_size);
   results = aiopool_batch_collect_all (batch, HELPER_LONG, NULL, &error);
   g_assert_no_error (error);
