@@ -5,6 +5,7 @@
 import gc
 import os
 import sys
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -139,6 +140,15 @@ class ByValue(Case):
                 self.assertEqual(pool.run(tell), count)
                 self.assertEqual(pool.run(tell), count)
 
+    def test_one_that_gets_another_name_is_sent_anew(self):
+        with aiopool.ProcessPool(1) as pool:
+            def tell():
+                return tell.__name__, tell.__qualname__, tell.__doc__
+
+            for name in "tell", "other", "third":
+                tell.__name__ = tell.__qualname__ = tell.__doc__ = name
+                self.assertEqual(pool.run(tell), (name,) * 3)
+
     @unittest.skipIf(numpy is None, "numpy is not installed")
     def test_what_is_gone_here_is_given_up_there(self):
         with aiopool.ProcessPool(1) as pool:
@@ -162,6 +172,33 @@ class ByValue(Case):
             for _ in range(2):
                 for i, function in enumerate(functions):
                     self.assertEqual(pool.run(function, 1)[1], 1 + i)
+
+    def test_cancelled_calls_are_found_while_others_are_made(self):
+        interval = sys.getswitchinterval()
+        self.addCleanup(sys.setswitchinterval, interval)
+        pool = aiopool.ProcessPool(1)
+        functions = [make_function(Captured("/nowhere", bytes(i))) for i in range(500)]
+        is_over = threading.Event()
+        waiting = [pool.submit(time.sleep, 0.2)]
+        waiting += [pool.submit(function, 1) for function in functions]
+
+        def make_more():
+            while not is_over.is_set():
+                number = 5
+                _calls.get_pickled(lambda: number)
+
+        thread = threading.Thread(target=make_more)
+        pool.shutdown()
+        sys.setswitchinterval(1e-6)
+        thread.start()
+        try:
+            found = [call[0] for call in pool.cancelled_tasks]
+        finally:
+            is_over.set()
+            thread.join()
+        self.assertGreater(len(found), 400)
+        self.assertTrue(set(found) <= {time.sleep, *functions})
+        del waiting
 
     def test_calls_with_what_only_cloudpickle_pickles(self):
         for pool, run in self.make_all(1):

@@ -42,6 +42,14 @@ class Pickles:
         self.known[function] = seen, shared
         return shared
 
+    def find_all(self):
+        found = {}
+        for reference in self.known.keyrefs():  # a list: other threads may add to what it is made of
+            function = reference()
+            if function in self.known:
+                found[self.known[function][1].key] = function
+        return found
+
 
 def has_registered():
     """Whether there are modules of which cloudpickle was told to send the functions by value."""
@@ -68,6 +76,8 @@ def add_function(function, found, seen):
         raise Changing
     code = function.__code__
     found.append(code)
+    for value in function.__name__, function.__qualname__, function.__module__, function.__doc__:
+        add(value, found, seen)
     add(function.__defaults__, found, seen)
     add(tuple((function.__kwdefaults__ or {}).items()), found, seen)
     add(function.__dict__ or None, found, seen)

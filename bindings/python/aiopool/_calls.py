@@ -143,14 +143,16 @@ def split(function, args, kwargs):
     return [(target, tuple(item) if function is call_each_star else (item,), {}) for item in items]
 
 
-def find_function(shared):
-    """The function that was pickled, or, if it is gone, one that is made of that."""
+def find_functions():
+    """The functions that were pickled, and are not gone, by the key of what is shared of each."""
+    return _pickled.find_all() if _pickled is not None else {}
+
+
+def find_function(shared, functions):
+    """One of find_functions(), or, if it is gone, one that is made of its pickle."""
     from aiopool import _pickling
 
-    for function, (seen, pickled) in get_pickles().known.items():
-        if pickled.key == shared.key:
-            return function
-    return _pickling.unpack(shared.view)
+    return functions.get(shared.key) or _pickling.unpack(shared.view)
 
 
 def load(data):

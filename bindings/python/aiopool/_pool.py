@@ -354,8 +354,9 @@ class ProcessPool(Pool):
     def cancelled_tasks(self):
         """(target, args, kwargs) of each task that the shutdown, or what broke the pool, has kept from
         being run."""
+        functions = _calls.find_functions()
         return tuple([call for task in self._core.cancelled_tasks()
-                      for call in _calls.split(*load_call(*task))])
+                      for call in _calls.split(*load_call(*task, functions))])
 
     def check(self):
         """Raises PoolClosedError if the pool is closed, BrokenPoolError if it is broken."""
@@ -483,12 +484,14 @@ def run_in_context(callback):
     return lambda *arguments: run(callback, *arguments)
 
 
-def load_call(name, payload, shared):
+def load_call(name, payload, shared, functions):
     function, args, kwargs = _pickling.unpack_call(payload)
     if function is not None:
-        return function, args if shared is None else (_calls.find_function(shared), *args), kwargs
+        if shared is not None:
+            args = _calls.find_function(shared, functions), *args
+        return function, args, kwargs
     if shared is not None:
-        return _calls.find_function(shared), args, kwargs
+        return _calls.find_function(shared, functions), args, kwargs
     module_name, colon, path = name.partition(":")
     target = sys.modules[module_name]
     for attribute in path.split("."):
