@@ -52,7 +52,8 @@ struct _AiopoolOutbound
 guint64  aiopool_outbound_find_shared   (AiopoolOutbound *self,
                                          AiopoolShared   *shared);
 void     aiopool_outbound_write_share   (AiopoolOutbound *self,
-                                         AiopoolShared   *shared);
+                                         AiopoolShared   *shared,
+                                         GUnixFDList     *fds);
 gboolean aiopool_outbound_share_at_once (AiopoolOutbound *self,
                                          AiopoolOrder    *order);
 void     aiopool_outbound_forget_dead   (AiopoolOutbound *self);

@@ -97,13 +97,13 @@ add (AiopoolOutbound *self,
   return told.id;
 }
 
-/* Puts the frame behind the others: with the memory if that is ready, else with the bytes. */
+/* Puts the frame behind the others: with the memory, or, if @fds is NULL, with the bytes. */
 void
 aiopool_outbound_write_share (AiopoolOutbound *self,
-                              AiopoolShared   *shared)
+                              AiopoolShared   *shared,
+                              GUnixFDList     *fds)
 {
   guint64 id = add (self, shared);
-  GUnixFDList *fds = aiopool_shared_get_fds (shared);
   AiopoolValueMessage message = { .has_fd = fds != NULL };
 
   aiopool_payload_view_bytes (&message.view, AIOPOOL_FORMAT_RAW,
@@ -122,13 +122,14 @@ aiopool_outbound_share_at_once (AiopoolOutbound *self,
                                 AiopoolOrder    *order)
 {
   AiopoolShared *shared = order->spec->options->shared;
+  g_autoptr (GUnixFDList) fds = NULL;
 
   if (aiopool_outbound_find_shared (self, shared) != 0)
     return TRUE;
-  if (aiopool_shared_get_size (shared) > AIOPOOL_INLINE_LIMIT &&
-      aiopool_shared_get_fds (shared) == NULL)
+  fds = aiopool_shared_dup_fds (shared);
+  if (fds == NULL && aiopool_shared_get_size (shared) > AIOPOOL_INLINE_LIMIT)
     return FALSE;
-  aiopool_outbound_write_share (self, shared);
+  aiopool_outbound_write_share (self, shared, fds);
   return TRUE;
 }
 

@@ -190,11 +190,12 @@ share_some (AiopoolOutbound  *self,
             GError          **error)
 {
   AiopoolShared *shared = self->copied->spec->options->shared;
+  g_autoptr (GUnixFDList) fds = NULL;
   g_autoptr (GError) local = NULL;
 
   if (shared == NULL || aiopool_outbound_find_shared (self, shared) != 0)
     return TRUE;
-  switch (aiopool_shared_prepare (shared, &local))
+  switch (aiopool_shared_prepare (shared, &fds, &local))
     {
     case AIOPOOL_SHARED_ENGINE:
       return FALSE;
@@ -208,7 +209,7 @@ share_some (AiopoolOutbound  *self,
     default:
       break;
     }
-  aiopool_outbound_write_share (self, shared);
+  aiopool_outbound_write_share (self, shared, fds);
   return TRUE;
 }
 

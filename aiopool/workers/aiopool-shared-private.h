@@ -36,8 +36,9 @@ gboolean            aiopool_shared_is_dead       (AiopoolShared       *self);
 guint               aiopool_shared_get_n_deaths  (void);
 
 AiopoolSharedState  aiopool_shared_prepare       (AiopoolShared       *self,
+                                                  GUnixFDList        **fds,
                                                   GError             **error);
-GUnixFDList        *aiopool_shared_get_fds       (AiopoolShared       *self);
+GUnixFDList        *aiopool_shared_dup_fds       (AiopoolShared       *self);
 void                aiopool_shared_add_teller    (AiopoolShared       *self,
                                                   AiopoolSharedTeller *teller);
 void                aiopool_shared_remove_teller (AiopoolShared       *self,

@@ -16,14 +16,19 @@
  * whose descriptor each of them gets: so they share the pages, and a second worker costs no copy.
  * Large ones are copied by the engine, in slices.
  *
+ * So many descriptors are kept, of those that were used last, for a program may have more of such
+ * data than it may have descriptors. Who needs another one copies it once more.
+ *
  * The bytes are somebody else's and go with the last owner: where that disowns them, or, if that is
  * on the engine thread, in the context where they came to be. Who has told workers hears then that
  * they need not keep them.
  *
- * Threads: anybody's; what is copied in slices is the engine's, and the lock guards tellers. */
+ * Threads: anybody's; what is copied in slices is the engine's, the lock guards tellers, and one
+ * lock for all guards the descriptors. */
 
 #define SLICE_SIZE      (4 * 1024 * 1024) /* bytes copied before others get their turn */
 #define MAX_CALLER_COPY (1024 * 1024)     /* bytes copied on a thread that is not the engine */
+#define MAX_KEPT        64                /* descriptors */
 
 struct _AiopoolShared
 {
@@ -33,7 +38,9 @@ struct _AiopoolShared
   GBytes              *bytes;     /* (owned): while it is owned */
   gsize                size;      /* of them */
   AiopoolMailbox      *home;      /* (owned) */
-  GUnixFDList         *fds;       /* atomic (owned) (nullable): the memory, once it is there */
+  GUnixFDList         *fds;       /* (owned) (nullable): the memory, once it is there; guarded by
+                                   * kept_lock */
+  GList                kept_link; /* in kept, while there is fds */
   AiopoolSegmentStore *store;     /* (owned): of what becomes that */
   AiopoolSegment      *segment;   /* (unowned: the store) (nullable): while it is being filled */
   gsize                n_copied;
@@ -42,6 +49,9 @@ struct _AiopoolShared
 };
 
 static int n_deaths; /* atomic */
+
+static GMutex kept_lock;
+static GQueue kept = G_QUEUE_INIT; /* (unowned: until their last reference): the newest first */
 
 AiopoolShared *
 aiopool_shared_new (GBytes *bytes)
@@ -54,6 +64,7 @@ aiopool_shared_new (GBytes *bytes)
   self->size = g_bytes_get_size (bytes);
   self->home = aiopool_mailbox_ref (aiopool_mailbox_get_home ());
   self->store = aiopool_segment_store_new (FALSE);
+  self->kept_link.data = self;
   self->tellers = g_ptr_array_new ();
   g_mutex_init (&self->lock);
   return self;
@@ -66,16 +77,37 @@ aiopool_shared_ref (AiopoolShared *self)
   return self;
 }
 
+/* Under the lock; there are some. Gives what to drop without it. */
+static GUnixFDList *
+steal_fds (AiopoolShared *self)
+{
+  g_queue_unlink (&kept, &self->kept_link);
+  return g_steal_pointer (&self->fds);
+}
+
+static void
+drop_fds (AiopoolShared *self)
+{
+  g_autoptr (GUnixFDList) fds = NULL;
+
+  if (aiopool_engine_is_forked ()) /* nobody may ever give back the lock there */
+    return;
+  g_mutex_lock (&kept_lock);
+  if (self->fds != NULL)
+    fds = steal_fds (self);
+  g_mutex_unlock (&kept_lock);
+}
+
 void
 aiopool_shared_unref (AiopoolShared *self)
 {
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
   g_assert (self->tellers->len == 0 && self->bytes == NULL);
+  drop_fds (self);
   aiopool_segment_store_free (self->store);
   aiopool_mailbox_unref (self->home);
   g_ptr_array_unref (self->tellers);
-  g_clear_object (&self->fds);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -102,7 +134,9 @@ has_tellers (AiopoolShared *self)
 static gboolean
 has_memory (AiopoolShared *self)
 {
-  return aiopool_shared_get_fds (self) != NULL || !aiopool_segment_store_is_empty (self->store);
+  g_autoptr (GUnixFDList) fds = aiopool_shared_dup_fds (self);
+
+  return fds != NULL || !aiopool_segment_store_is_empty (self->store);
 }
 
 /* On the engine thread. Takes the reference, which may be the last one: to give much memory back
@@ -193,25 +227,50 @@ aiopool_shared_get_n_deaths (void)
   return (guint) g_atomic_int_get (&n_deaths);
 }
 
+/* Replaces @fds by those of another thread that was first. Returns what to drop without the lock:
+ * these, or those that were used longest ago. */
+static GUnixFDList *
+keep_fds (AiopoolShared  *self,
+          GUnixFDList   **fds)
+{
+  GUnixFDList *surplus = NULL;
+
+  g_mutex_lock (&kept_lock);
+  if (self->fds == NULL)
+    {
+      self->fds = g_object_ref (*fds);
+      g_queue_push_head_link (&kept, &self->kept_link);
+      surplus = kept.length > MAX_KEPT ? steal_fds (kept.tail->data) : NULL;
+    }
+  else
+    {
+      surplus = *fds;
+      *fds = g_object_ref (self->fds);
+    }
+  g_mutex_unlock (&kept_lock);
+  return surplus;
+}
+
 /* Takes a filled segment. Two threads may come with one each. */
 static gboolean
 seal (AiopoolShared   *self,
       AiopoolSegment  *segment,
+      GUnixFDList    **fds,
       GError         **error)
 {
-  GUnixFDList *fds;
+  g_autoptr (GUnixFDList) surplus = NULL;
   int fd;
 
   if (!aiopool_segment_store_finish (self->store, segment, self->size, &fd, error))
     return FALSE;
-  fds = g_unix_fd_list_new_from_array (&fd, 1);
-  if (!g_atomic_pointer_compare_and_exchange (&self->fds, NULL, fds))
-    g_object_unref (fds);
+  *fds = g_unix_fd_list_new_from_array (&fd, 1);
+  surplus = keep_fds (self, fds);
   return TRUE;
 }
 
 static AiopoolSharedState
 copy_whole (AiopoolShared  *self,
+            GUnixFDList   **fds,
             GError        **error)
 {
   AiopoolSegment *segment = aiopool_segment_store_acquire (self->store, self->size, error);
@@ -219,11 +278,12 @@ copy_whole (AiopoolShared  *self,
   if (segment == NULL)
     return AIOPOOL_SHARED_FAILED;
   memcpy (segment->data, g_bytes_get_data (self->bytes, NULL), self->size);
-  return seal (self, segment, error) ? AIOPOOL_SHARED_READY : AIOPOOL_SHARED_FAILED;
+  return seal (self, segment, fds, error) ? AIOPOOL_SHARED_READY : AIOPOOL_SHARED_FAILED;
 }
 
 static AiopoolSharedState
 copy_slice (AiopoolShared  *self,
+            GUnixFDList   **fds,
             GError        **error)
 {
   gsize n = MIN (self->size - self->n_copied, SLICE_SIZE);
@@ -240,27 +300,40 @@ copy_slice (AiopoolShared  *self,
     return AIOPOOL_SHARED_ENGINE;
   self->segment = NULL;
   self->n_copied = 0;
-  return seal (self, segment, error) ? AIOPOOL_SHARED_READY : AIOPOOL_SHARED_FAILED;
+  return seal (self, segment, fds, error) ? AIOPOOL_SHARED_READY : AIOPOOL_SHARED_FAILED;
 }
 
 /* Sees to it that there is memory with the bytes, or copies a slice of what is missing. For who
- * knows that it is owned meanwhile. After a failure the next one may try again. */
+ * knows that it is owned meanwhile. After a failure the next one may try again. @fds: (out)
+ * (transfer full): its descriptor, if it is ready, else NULL. */
 AiopoolSharedState
 aiopool_shared_prepare (AiopoolShared  *self,
+                        GUnixFDList   **fds,
                         GError        **error)
 {
-  if (aiopool_shared_get_fds (self) != NULL)
+  *fds = aiopool_shared_dup_fds (self);
+  if (*fds != NULL)
     return AIOPOOL_SHARED_READY;
   if (self->size <= MAX_CALLER_COPY)
-    return copy_whole (self, error);
-  return aiopool_engine_is_current () ? copy_slice (self, error) : AIOPOOL_SHARED_ENGINE;
+    return copy_whole (self, fds, error);
+  return aiopool_engine_is_current () ? copy_slice (self, fds, error) : AIOPOOL_SHARED_ENGINE;
 }
 
-/* (transfer none) (nullable): the descriptor of the memory, once that is ready. */
+/* (transfer full) (nullable): the descriptor of the memory, once that is ready, and while it is. */
 GUnixFDList *
-aiopool_shared_get_fds (AiopoolShared *self)
+aiopool_shared_dup_fds (AiopoolShared *self)
 {
-  return g_atomic_pointer_get (&self->fds);
+  GUnixFDList *fds = NULL;
+
+  g_mutex_lock (&kept_lock);
+  if (self->fds != NULL)
+    {
+      fds = g_object_ref (self->fds);
+      g_queue_unlink (&kept, &self->kept_link);
+      g_queue_push_head_link (&kept, &self->kept_link);
+    }
+  g_mutex_unlock (&kept_lock);
+  return fds;
 }
 
 void

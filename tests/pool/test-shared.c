@@ -441,6 +441,27 @@ test_initializer_and_finalizer_have_it (void)
   g_assert_true (freed_by == g_thread_self ());
 }
 
+static void
+test_a_program_with_much_of_it_keeps_few_descriptors (void)
+{
+  g_autoptr (GPtrArray) all = g_ptr_array_new_with_free_func (g_object_unref);
+  AiopoolExecutor *pools[2] = { helper_pool (1), helper_pool (1) };
+
+  for (guint i = 0; i < 150; i++)
+    g_ptr_array_add (all, helper_shared_new (128 * KIB + 1, i));
+  for (guint i = 0; i < G_N_ELEMENTS (pools); i++)
+    {
+      for (guint j = 0; j < all->len; j++)
+        helper_shared_run (pools[i], all->pdata[j], FALSE);
+      g_assert_cmpint (count_open (getpid ()), <, 100);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (pools); i++)
+    {
+      helper_shutdown (pools[i], AIOPOOL_SHUTDOWN_DRAIN);
+      g_object_unref (pools[i]);
+    }
+}
+
 /* --- threads ---------------------------------------------------------------------------------- */
 
 typedef struct
@@ -617,6 +638,7 @@ main (int    argc,
   ADD ("freed", test_the_bytes_are_freed_where_user_code_may_run);
   ADD ("map", test_each_item_of_a_map_has_it);
   ADD ("hooks", test_initializer_and_finalizer_have_it);
+  ADD ("descriptors", test_a_program_with_much_of_it_keeps_few_descriptors);
   ADD ("threads", test_threads_share_what_others_give_up);
   ADD ("cancel", test_a_cancel_while_it_is_copied_leaves_it_for_others);
   ADD ("ends", test_a_pool_that_goes_while_it_is_copied_leaves_nothing);

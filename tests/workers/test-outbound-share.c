@@ -206,17 +206,19 @@ test_two_workers_get_it_each (void)
 {
   AiopoolShared *shared = shared_new (3 * MIB);
   AiopoolShared *other = shared_new (10);
-  GUnixFDList *fds;
+  g_autoptr (GUnixFDList) fds = NULL;
+  g_autoptr (GUnixFDList) same = NULL;
   Way ways[2];
 
   way_open (&ways[0]);
   way_open (&ways[1]);
   send_task (&ways[0], shared);
-  fds = aiopool_shared_get_fds (shared);
+  fds = aiopool_shared_dup_fds (shared);
   g_assert_nonnull (fds);
   send_task (&ways[1], other);
   send_task (&ways[1], shared);
-  g_assert_true (aiopool_shared_get_fds (shared) == fds);
+  same = aiopool_shared_dup_fds (shared);
+  g_assert_true (same == fds);
   expect (&ways[0], "M1 T1 ");
   expect (&ways[1], "S1 T1 M2 T2 ");
   way_close (&ways[0]);
@@ -308,10 +310,11 @@ static void
 test_large_data_is_copied_by_the_engine_alone (void)
 {
   AiopoolShared *shared = shared_new (64 * MIB);
+  g_autoptr (GUnixFDList) fds = NULL;
   g_autoptr (GError) error = NULL;
 
-  g_assert_cmpint (aiopool_shared_prepare (shared, &error), ==, AIOPOOL_SHARED_ENGINE);
-  g_assert_null (aiopool_shared_get_fds (shared));
+  g_assert_cmpint (aiopool_shared_prepare (shared, &fds, &error), ==, AIOPOOL_SHARED_ENGINE);
+  g_assert_null (fds);
   g_assert_no_error (error);
   aiopool_shared_disown (shared);
 }
@@ -320,13 +323,16 @@ static void
 count_slices (gpointer data)
 {
   AiopoolShared *shared = data;
+  g_autoptr (GUnixFDList) fds = NULL;
+  g_autoptr (GUnixFDList) same = NULL;
   guint n = 1;
 
-  while (aiopool_shared_prepare (shared, NULL) == AIOPOOL_SHARED_ENGINE)
+  while (aiopool_shared_prepare (shared, &fds, NULL) == AIOPOOL_SHARED_ENGINE)
     n++;
   g_assert_cmpuint (n, ==, 16);
-  g_assert_nonnull (aiopool_shared_get_fds (shared));
-  g_assert_cmpint (aiopool_shared_prepare (shared, NULL), ==, AIOPOOL_SHARED_READY);
+  g_assert_nonnull (fds);
+  g_assert_cmpint (aiopool_shared_prepare (shared, &same, NULL), ==, AIOPOOL_SHARED_READY);
+  g_assert_true (same == fds);
 }
 
 static void
