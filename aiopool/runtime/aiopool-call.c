@@ -150,8 +150,7 @@ aiopool_call_read (AiopoolCall               *self,
   self->shared_id = message->shared_id;
   return aiopool_argument_read (&self->argument, self->session, &message->argument, &self->fds,
                                 error) &&
-         (self->shared_id == 0 || aiopool_shares_read (self->session->shares, self->shared_id,
-                                                       &self->shared_data, error));
+         aiopool_shares_read (self->session->shares, self->shared_id, &self->shared_data, error);
 }
 
 void

@@ -68,8 +68,7 @@ aiopool_chunk_read (AiopoolChunk              *self,
     self->keywords = aiopool_argument_copy_keywords (message);
   self->shared_id = message->shared_id;
   return aiopool_argument_read (&self->argument, session, &message->argument, &self->fds, error) &&
-         (self->shared_id == 0 || aiopool_shares_read (session->shares, self->shared_id,
-                                                       &self->shared_data, error)) &&
+         aiopool_shares_read (session->shares, self->shared_id, &self->shared_data, error) &&
          check_function (self, error) && check_n_items (self, error);
 }
 

@@ -170,19 +170,19 @@ start_task (AiopoolServer            *self,
   AiopoolEntry *entry;
   AiopoolCall *call;
   gpointer *slot;
+  const char *fault = NULL;
   const char *name;
 
   name = aiopool_registry_find (self->registry, message->function, &entry, &slot);
   if (name == NULL)
+    fault = "a task for a function without a name";
+  else if (message->shared_id != 0 &&
+           !aiopool_shares_has (self->session->shares, message->shared_id))
+    fault = "a task with data that were not shared";
+  if (fault != NULL)
     {
-      aiopool_server_break_off (self, "a task for a function without a name", AIOPOOL_FRAME_TASK);
-      g_clear_object (&fds);
-      return;
-    }
-  if (message->shared_id != 0 && !aiopool_shares_has (self->session->shares, message->shared_id))
-    {
+      aiopool_server_break_off (self, fault, AIOPOOL_FRAME_TASK);
       g_clear_pointer (&entry, aiopool_entry_unref);
-      aiopool_server_break_off (self, "a task with data that were not shared", AIOPOOL_FRAME_TASK);
       g_clear_object (&fds);
       return;
     }

@@ -136,15 +136,19 @@ map (AiopoolShares  *self,
   return TRUE;
 }
 
-/* @bytes (out): what @id names, which there is. */
+/* @bytes (out) (transfer full) (nullable): what @id names, which there is; NULL for 0. */
 gboolean
 aiopool_shares_read (AiopoolShares  *self,
                      guint64         id,
                      GBytes        **bytes,
                      GError        **error)
 {
-  Share *share = g_hash_table_lookup (self->shares, &id);
+  Share *share;
 
+  *bytes = NULL;
+  if (id == 0)
+    return TRUE;
+  share = g_hash_table_lookup (self->shares, &id);
   if (share->bytes == NULL && !map (self, share, error))
     return FALSE;
   *bytes = g_bytes_ref (share->bytes);

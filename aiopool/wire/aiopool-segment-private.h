@@ -7,6 +7,9 @@ G_BEGIN_DECLS
 
 #define AIOPOOL_SEGMENT_FORGET 1 /* flag of a RELEASE frame: the sender gave the segment up */
 
+#define AIOPOOL_COPY_SLICE      (4 * 1024 * 1024) /* bytes copied before others get their turn */
+#define AIOPOOL_MAX_CALLER_COPY (1024 * 1024) /* bytes copied on a thread that is not the engine */
+
 typedef struct _AiopoolSegmentStore AiopoolSegmentStore;
 typedef struct _AiopoolSegmentCache AiopoolSegmentCache;
 

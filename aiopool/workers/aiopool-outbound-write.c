@@ -13,9 +13,6 @@
  *
  * Writer and copying: the pumping thread's. Segments: any thread's. */
 
-#define SLICE_SIZE      (4 * 1024 * 1024) /* bytes copied before others get their turn */
-#define MAX_CALLER_COPY (1024 * 1024)     /* bytes copied on a thread that is not the engine */
-
 static void
 define_function (AiopoolOutbound           *self,
                  const AiopoolFunctionInfo *function)
@@ -220,7 +217,7 @@ copy_some (AiopoolOutbound  *self,
 {
   const AiopoolPayload *argument = self->copied->spec->argument;
   gsize size = aiopool_payload_get_size (argument);
-  gsize n = MIN (size - self->n_copied, SLICE_SIZE);
+  gsize n = MIN (size - self->n_copied, AIOPOOL_COPY_SLICE);
 
   if (!share_some (self, error))
     return self->copied != NULL ? AIOPOOL_FLUSH_ENGINE : AIOPOOL_FLUSH_DONE;
@@ -229,7 +226,7 @@ copy_some (AiopoolOutbound  *self,
       write_small (self);
       return AIOPOOL_FLUSH_DONE;
     }
-  if (size > MAX_CALLER_COPY && !aiopool_engine_is_current ())
+  if (size > AIOPOOL_MAX_CALLER_COPY && !aiopool_engine_is_current ())
     return AIOPOOL_FLUSH_ENGINE;
   if (self->segment == NULL && !start_copy (self, error))
     return AIOPOOL_FLUSH_DONE;

@@ -26,9 +26,7 @@
  * Threads: anybody's; what is copied in slices is the engine's, the lock guards tellers, and one
  * lock for all guards the descriptors. */
 
-#define SLICE_SIZE      (4 * 1024 * 1024) /* bytes copied before others get their turn */
-#define MAX_CALLER_COPY (1024 * 1024)     /* bytes copied on a thread that is not the engine */
-#define MAX_KEPT        64                /* descriptors */
+#define MAX_KEPT 64 /* descriptors */
 
 struct _AiopoolShared
 {
@@ -286,7 +284,7 @@ copy_slice (AiopoolShared  *self,
             GUnixFDList   **fds,
             GError        **error)
 {
-  gsize n = MIN (self->size - self->n_copied, SLICE_SIZE);
+  gsize n = MIN (self->size - self->n_copied, AIOPOOL_COPY_SLICE);
   AiopoolSegment *segment = self->segment;
 
   if (segment == NULL)
@@ -314,7 +312,7 @@ aiopool_shared_prepare (AiopoolShared  *self,
   *fds = aiopool_shared_dup_fds (self);
   if (*fds != NULL)
     return AIOPOOL_SHARED_READY;
-  if (self->size <= MAX_CALLER_COPY)
+  if (self->size <= AIOPOOL_MAX_CALLER_COPY)
     return copy_whole (self, fds, error);
   return aiopool_engine_is_current () ? copy_slice (self, fds, error) : AIOPOOL_SHARED_ENGINE;
 }
