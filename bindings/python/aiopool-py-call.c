@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "aiopool-py-private.h"
 
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -129,52 +128,6 @@ call_progress (PyObject *object,
 
 /* --- memory ---------------------------------------------------------------------------------- */
 
-static void
-release_all (Py_buffer *views,
-             Py_ssize_t n)
-{
-  for (Py_ssize_t i = 0; i < n; i++)
-    PyBuffer_Release (&views[i]);
-  g_free (views);
-}
-
-/* Looks into each bytes-like object of a list. NULL with an exception set. */
-static Py_buffer *
-view_all (PyObject   *pieces,
-          Py_ssize_t *n,
-          gsize      *size)
-{
-  Py_buffer *views;
-
-  *n = PyList_Size (pieces);
-  if (*n < 0)
-    return NULL;
-  *size = 0;
-  views = g_new0 (Py_buffer, (gsize) *n + 1);
-  for (Py_ssize_t i = 0; i < *n; i++)
-    {
-      if (PyObject_GetBuffer (PyList_GetItem (pieces, i), &views[i], PyBUF_SIMPLE) != 0)
-        {
-          release_all (views, i);
-          return NULL;
-        }
-      *size += (gsize) views[i].len;
-    }
-  return views;
-}
-
-static void
-copy_all (guint8          *out,
-          const Py_buffer *views,
-          Py_ssize_t       n)
-{
-  for (Py_ssize_t i = 0; i < n; i++)
-    {
-      memcpy (out, views[i].buf, (gsize) views[i].len);
-      out += views[i].len;
-    }
-}
-
 /* What came with the task when that is no GVariant: the format and a memoryview. */
 static PyObject *
 call_payload (PyObject *object,
@@ -215,18 +168,18 @@ aiopool_py_return_pieces (AiopoolCall   *call,
   Py_ssize_t n;
   gsize size;
 
-  views = view_all (pieces, &n, &size);
+  views = aiopool_py_view_all (pieces, &n, &size);
   if (views == NULL)
     return FALSE;
   buffer = aiopool_call_new_buffer (call, size);
   if (buffer != NULL)
     {
-      copy_all (buffer, views, n);
+      aiopool_py_copy_all (buffer, views, n);
       aiopool_call_return_buffer (call, buffer, size, format, NULL);
     }
   else
     PyErr_NoMemory ();
-  release_all (views, n);
+  aiopool_py_release_all (views, n);
   return buffer != NULL;
 }
 
@@ -254,15 +207,15 @@ join_pieces (PyObject *pieces)
   Py_ssize_t n;
   gsize size;
 
-  views = view_all (pieces, &n, &size);
+  views = aiopool_py_view_all (pieces, &n, &size);
   if (views == NULL)
     return NULL;
   data = g_try_malloc (MAX (size, 1));
   if (data != NULL)
-    copy_all (data, views, n);
+    aiopool_py_copy_all (data, views, n);
   else
     PyErr_NoMemory ();
-  release_all (views, n);
+  aiopool_py_release_all (views, n);
   return data != NULL ? g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, data, size, TRUE,
                                                  g_free, data)
                       : NULL;

@@ -10,28 +10,6 @@
 #define LARGE     (256 * 1024) /* bytes of a payload, or of a piece */
 #define MAX_SPARE (64 * 1024 * 1024)
 
-static void
-release_all (Py_buffer  *views,
-             Py_ssize_t  n)
-{
-  for (Py_ssize_t i = 0; i < n; i++)
-    PyBuffer_Release (&views[i]);
-  g_free (views);
-}
-
-static gboolean
-view_all (PyObject   *pieces,
-          Py_buffer  *views,
-          Py_ssize_t  n)
-{
-  for (Py_ssize_t i = 0; i < n; i++)
-    {
-      if (PyObject_GetBuffer (PyList_GetItem (pieces, i), &views[i], PyBUF_SIMPLE) != 0)
-        return FALSE;
-    }
-  return TRUE;
-}
-
 /* Large payloads are joined in memory that is kept for the next one: to get fresh pages from the
  * system takes longer than to copy. It may be given back on any thread. */
 typedef struct
@@ -88,18 +66,6 @@ aiopool_py_drop_spare (void)
   g_free (block);
 }
 
-static void
-copy_all (guint8          *out,
-          const Py_buffer *views,
-          Py_ssize_t       n)
-{
-  for (Py_ssize_t i = 0; i < n; i++)
-    {
-      memcpy (out, views[i].buf, (gsize) views[i].len);
-      out += views[i].len;
-    }
-}
-
 /* NULL if there is no memory. */
 static GBytes *
 join_large (const Py_buffer *views,
@@ -110,7 +76,7 @@ join_large (const Py_buffer *views,
 
   if (block == NULL)
     return NULL;
-  copy_all (block->data, views, n);
+  aiopool_py_copy_all (block->data, views, n);
   return g_bytes_new_with_free_func (block->data, size, give_block, block);
 }
 
@@ -121,7 +87,7 @@ join_small (const Py_buffer *views,
 {
   guint8 *data = g_malloc (MAX (size, 1));
 
-  copy_all (data, views, n);
+  aiopool_py_copy_all (data, views, n);
   return g_bytes_new_take (data, size);
 }
 
@@ -171,18 +137,6 @@ find_owner (PyObject *piece)
   return owner;
 }
 
-static void
-release_owner (gpointer owner)
-{
-  PyGILState_STATE state;
-
-  if (!Py_IsInitialized ()) /* the process ends, and Python has before it */
-    return;
-  state = PyGILState_Ensure ();
-  Py_DECREF ((PyObject *) owner);
-  PyGILState_Release (state);
-}
-
 /* (nullable): the memory itself if it is much and cannot change, as that of bytes: the library
  * copies it when it knows where to. */
 static GBytes *
@@ -190,11 +144,17 @@ hold_constant (PyObject        *piece,
                const Py_buffer *view)
 {
   PyObject *owner = view->len >= LARGE ? find_owner (piece) : NULL;
+  GBytes *whole, *part = NULL;
 
   if (owner != NULL && PyBytes_CheckExact (owner))
-    return g_bytes_new_with_free_func (view->buf, (gsize) view->len, release_owner, owner);
+    {
+      whole = aiopool_py_hold (owner);
+      part = g_bytes_new_from_bytes (whole, (gsize) ((char *) view->buf - PyBytes_AsString (owner)),
+                                     (gsize) view->len);
+      g_bytes_unref (whole);
+    }
   Py_XDECREF (owner);
-  return NULL;
+  return part;
 }
 
 /* Joins the views from @first on. FALSE with an exception set. */
@@ -246,21 +206,22 @@ AiopoolTask *
 aiopool_py_make_task (const char *name,
                       PyObject   *pieces)
 {
-  Py_ssize_t n = PyList_Size (pieces);
   g_autoptr (GPtrArray) parts = NULL;
   AiopoolTask *task = NULL;
   Py_buffer *views;
+  Py_ssize_t n;
+  gsize size;
 
-  if (n < 0)
+  views = aiopool_py_view_all (pieces, &n, &size);
+  if (views == NULL)
     return NULL;
   parts = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
-  views = g_new0 (Py_buffer, (gsize) n + 1);
-  if (view_all (pieces, views, n) && gather (pieces, views, n, parts))
+  if (gather (pieces, views, n, parts))
     task = parts->len == 1 ? aiopool_task_new_for_payload (name, parts->pdata[0],
                                                            AIOPOOL_FORMAT_PICKLE)
                            : aiopool_task_new_for_pieces (name, (GBytes **) parts->pdata,
                                                           parts->len, AIOPOOL_FORMAT_PICKLE);
-  release_all (views, n);
+  aiopool_py_release_all (views, n);
   return task;
 }
 
@@ -283,33 +244,37 @@ int
 aiopool_py_compare (GBytes   *bytes,
                     PyObject *pieces)
 {
-  Py_ssize_t n = PyList_Size (pieces);
-  Py_buffer *views = g_new0 (Py_buffer, (gsize) n + 1);
   gboolean is_same = FALSE;
+  Py_buffer *views;
+  Py_ssize_t n;
+  gsize size;
 
-  if (view_all (pieces, views, n) && add_sizes (views, n) == g_bytes_get_size (bytes))
+  views = aiopool_py_view_all (pieces, &n, &size);
+  if (views == NULL)
+    return -1;
+  if (size == g_bytes_get_size (bytes))
     {
       Py_BEGIN_ALLOW_THREADS
       is_same = compare_all (g_bytes_get_data (bytes, NULL), views, n);
       Py_END_ALLOW_THREADS
     }
-  release_all (views, n);
-  return PyErr_Occurred () == NULL ? is_same : -1;
+  aiopool_py_release_all (views, n);
+  return is_same;
 }
 
 /* The pieces of a list, one after the other. NULL with an exception set. */
 GBytes *
 aiopool_py_join (PyObject *pieces)
 {
-  Py_ssize_t n = PyList_Size (pieces);
   Py_buffer *views;
-  GBytes *bytes = NULL;
+  GBytes *bytes;
+  Py_ssize_t n;
+  gsize size;
 
-  if (n < 0)
+  views = aiopool_py_view_all (pieces, &n, &size);
+  if (views == NULL)
     return NULL;
-  views = g_new0 (Py_buffer, (gsize) n + 1);
-  if (view_all (pieces, views, n))
-    bytes = join (views, n);
-  release_all (views, n);
+  bytes = join (views, n);
+  aiopool_py_release_all (views, n);
   return bytes;
 }

@@ -38,6 +38,16 @@ PyObject *aiopool_py_view_own         (GBytes      *bytes);
 GBytes   *aiopool_py_hold             (PyObject    *object);
 gboolean  aiopool_py_bytes_init       (PyObject    *module);
 
+/* views */
+Py_buffer *aiopool_py_view_all        (PyObject    *pieces,
+                                       Py_ssize_t  *n,
+                                       gsize       *size);
+void      aiopool_py_release_all      (Py_buffer   *views,
+                                       Py_ssize_t   n);
+void      aiopool_py_copy_all         (guint8      *out,
+                                       const Py_buffer *views,
+                                       Py_ssize_t   n);
+
 /* call */
 PyObject *aiopool_py_call_new         (AiopoolCall *call);
 PyObject *aiopool_py_call_current     (void);
