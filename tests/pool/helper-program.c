@@ -286,3 +286,25 @@ helper_end_fork (int status)
   execl ("/bin/sh", "sh", "-c", "exit $0", text, NULL);
   _exit (127);
 }
+
+/* FALSE in the test program: the test is done in one of its own, for its standard output may be a
+ * file and under the limit too. */
+gboolean
+helper_is_apart (void)
+{
+  if (g_test_subprocess ())
+    return TRUE;
+  g_test_trap_subprocess (NULL, 0, 0);
+  g_test_trap_assert_passed ();
+  return FALSE;
+}
+
+void
+helper_limit_files (rlim_t size)
+{
+  struct rlimit limit;
+
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  limit.rlim_cur = MIN (size, limit.rlim_max);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+}

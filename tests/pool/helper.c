@@ -430,3 +430,14 @@ helper_marks_count (const char *path,
     }
   return counts;
 }
+
+/* (transfer full): bytes as the worker's fill() makes them. */
+GBytes *
+helper_pattern_new (gsize size)
+{
+  guint8 *data = g_malloc (size + 1);
+
+  for (gsize i = 0; i < size; i++)
+    data[i] = (guint8) (i * 7 + size);
+  return g_bytes_new_take (data, size);
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <aiopool/aiopool.h>
+#include <sys/resource.h>
 
 G_BEGIN_DECLS
 
@@ -57,6 +58,9 @@ void             helper_shutdown      (AiopoolExecutor     *executor,
                                        AiopoolShutdownFlags flags);
 char            *helper_file          (const char          *name);
 const char      *helper_environment   (const char          *variable);
+gboolean         helper_is_apart      (void);
+void             helper_limit_files   (rlim_t               size);
+GBytes          *helper_pattern_new   (gsize                size);
 
 /* Tasks. @format is that of g_variant_new(), or NULL for no arguments. */
 AiopoolTask     *helper_task          (const char          *function,

@@ -9,31 +9,20 @@
 #define KIB 1024
 #define MIB (1024 * 1024)
 
-/* As the worker's check_bytes(). */
-static guint8 *
-new_pattern (gsize size)
-{
-  guint8 *data = g_malloc (size + 1);
-
-  for (gsize i = 0; i < size; i++)
-    data[i] = (guint8) (i * 7 + size);
-  return data;
-}
-
 /* In pieces of uneven sizes, some of them empty. */
 static AiopoolTask *
 new_task (gsize size)
 {
   static const gsize steps[] = { 0, 1, 7, 0, 4096, 100 * KIB, 3 * MIB + 1 };
   g_autoptr (GPtrArray) pieces = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
-  g_autofree guint8 *data = new_pattern (size);
+  g_autoptr (GBytes) pattern = helper_pattern_new (size);
   gsize start = 0;
 
   for (guint i = 0; start < size; i++)
     {
       gsize n = MIN (steps[i % G_N_ELEMENTS (steps)], size - start);
 
-      g_ptr_array_add (pieces, g_bytes_new (data + start, n));
+      g_ptr_array_add (pieces, g_bytes_new_from_bytes (pattern, start, n));
       start += n;
     }
   return aiopool_task_new_for_pieces ("check-bytes", (GBytes **) pieces->pdata, pieces->len,
@@ -123,12 +112,12 @@ test_who_wants_them_in_one_gets_that (void)
   for (guint round = 0; round < helper_rounds (200); round++)
     {
       g_autoptr (AiopoolTask) task = new_task (5000);
-      g_autofree guint8 *data = new_pattern (5000);
+      g_autoptr (GBytes) pattern = helper_pattern_new (5000);
       GThread *thread = g_thread_new ("reader", get_payload, task);
       GBytes *bytes = aiopool_task_get_payload (task);
 
       g_assert_true (g_thread_join (thread) == bytes);
-      g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), data, 5000);
+      g_assert_true (g_bytes_equal (bytes, pattern));
       g_assert_cmpint (aiopool_task_get_format (task), ==, AIOPOOL_FORMAT_RAW);
     }
 }

@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* Shared data: what many tasks have in common, and each worker gets once. */
@@ -558,16 +557,6 @@ test_a_pool_that_goes_while_it_is_copied_leaves_nothing (void)
 }
 
 static void
-limit_files (rlim_t size)
-{
-  struct rlimit limit;
-
-  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &limit), ==, 0);
-  limit.rlim_cur = MIN (size, limit.rlim_max);
-  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
-}
-
-static void
 test_without_shared_memory_it_goes_in_the_stream_or_not_at_all (void)
 {
   g_autoptr (AiopoolSharedData) small = helper_shared_new (MIB / 2, 1);
@@ -576,20 +565,16 @@ test_without_shared_memory_it_goes_in_the_stream_or_not_at_all (void)
   g_autoptr (AiopoolExecutor) pool = helper_pool (1);
   g_autoptr (AiopoolFuture) future = NULL;
 
-  if (!g_test_subprocess ())
-    {
-      g_test_trap_subprocess (NULL, 0, 0);
-      g_test_trap_assert_passed ();
-      return;
-    }
-  limit_files (300 * KIB);
+  if (!helper_is_apart ())
+    return;
+  helper_limit_files (300 * KIB);
   g_assert_cmpuint (helper_shared_run (pool, small, TRUE).inode, ==, 0);
   g_assert_cmpuint (helper_shared_run (pool, medium, TRUE).inode, ==, 0);
   future = submit_look (pool, large, TRUE);
   helper_expect_error (future, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_ENCODE);
   helper_expect_message (future, "RLIMIT_FSIZE");
   g_assert_cmpuint (helper_shared_run (pool, small, TRUE).n_seen, ==, 2);
-  limit_files (RLIM_INFINITY);
+  helper_limit_files (RLIM_INFINITY);
   g_assert_cmpuint (helper_shared_run (pool, large, TRUE).inode, !=, 0);
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }

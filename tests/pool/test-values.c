@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* Values of every size there and back, in the stream and in shared memory, and descriptors. */
@@ -18,22 +17,11 @@ static const guint64 sizes[] = {
   20 * MIB,
 };
 
-/* As the worker's fill(). */
-static GBytes *
-new_pattern (gsize size)
-{
-  guint8 *data = g_malloc (size + 1);
-
-  for (gsize i = 0; i < size; i++)
-    data[i] = (guint8) (i * 7 + size);
-  return g_bytes_new_take (data, size);
-}
-
 static void
 expect_pattern (GBytes *bytes,
                 gsize   expected)
 {
-  g_autoptr (GBytes) pattern = new_pattern (expected);
+  g_autoptr (GBytes) pattern = helper_pattern_new (expected);
 
   g_assert_cmpuint (g_bytes_get_size (bytes), ==, expected);
   g_assert_true (g_bytes_equal (bytes, pattern));
@@ -43,7 +31,7 @@ static void
 send_raw (AiopoolExecutor *pool,
           gsize            size)
 {
-  g_autoptr (GBytes) pattern = new_pattern (size);
+  g_autoptr (GBytes) pattern = helper_pattern_new (size);
   AiopoolTask *task = aiopool_task_new_for_payload ("check-bytes", pattern, AIOPOOL_FORMAT_RAW);
   g_autoptr (AiopoolFuture) future = helper_submit_task (pool, task);
   g_autoptr (GVariant) result = helper_collect (future);
@@ -55,7 +43,7 @@ static void
 send_variant (AiopoolExecutor *pool,
               gsize            size)
 {
-  g_autoptr (GBytes) pattern = new_pattern (size);
+  g_autoptr (GBytes) pattern = helper_pattern_new (size);
   GVariant *variant = g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, pattern, TRUE);
   AiopoolTask *task = aiopool_task_new ("check-bytes", variant);
   g_autoptr (AiopoolFuture) future = helper_submit_task (pool, task);
@@ -277,7 +265,7 @@ test_many_large_arguments_wait_at_once (void)
   for (guint i = 0; i < 100; i++)
     {
       gsize size = i % 10 == 0 ? 5 * MIB : 150 * KIB + i;
-      g_autoptr (GBytes) pattern = new_pattern (size);
+      g_autoptr (GBytes) pattern = helper_pattern_new (size);
 
       g_ptr_array_add (futures,
                        helper_submit_task (pool,
@@ -298,7 +286,7 @@ static void
 test_a_task_with_a_huge_argument_is_cancelled_at_any_moment (void)
 {
   g_autoptr (AiopoolExecutor) pool = helper_pool (2);
-  g_autoptr (GBytes) pattern = new_pattern (20 * MIB);
+  g_autoptr (GBytes) pattern = helper_pattern_new (20 * MIB);
   HelperTally tally = { 0 };
 
   helper_run_echo (pool, 1);
@@ -351,28 +339,6 @@ test_huge_arguments_are_no_obstacle_to_a_shutdown (void)
     }
 }
 
-/* FALSE in the test program: the test is done in one of its own, for its standard output may be a
- * file and under the limit too. */
-static gboolean
-is_apart (void)
-{
-  if (g_test_subprocess ())
-    return TRUE;
-  g_test_trap_subprocess (NULL, 0, 0);
-  g_test_trap_assert_passed ();
-  return FALSE;
-}
-
-static void
-limit_files (rlim_t size)
-{
-  struct rlimit limit;
-
-  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &limit), ==, 0);
-  limit.rlim_cur = MIN (size, limit.rlim_max);
-  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
-}
-
 /* Where there can be no shared memory, values go in the stream up to 8 MiB. */
 static void
 test_without_shared_memory_values_go_in_the_stream (void)
@@ -383,9 +349,9 @@ test_without_shared_memory_values_go_in_the_stream (void)
   g_autoptr (AiopoolFuture) result = NULL;
   int pid;
 
-  if (!is_apart ())
+  if (!helper_is_apart ())
     return;
-  limit_files (MIB);
+  helper_limit_files (MIB);
   pid = helper_run_pid (pool);
   send_raw (pool, 4 * MIB);
   receive (pool, "make-raw", 4 * MIB, AIOPOOL_FORMAT_RAW);
@@ -397,7 +363,7 @@ test_without_shared_memory_values_go_in_the_stream (void)
   helper_expect_error (result, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_ENCODE);
   helper_expect_message (result, "RLIMIT_FSIZE");
   g_assert_cmpint (helper_run_pid (pool), ==, pid);
-  limit_files (RLIM_INFINITY);
+  helper_limit_files (RLIM_INFINITY);
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
 
@@ -406,9 +372,9 @@ test_an_argument_that_cannot_be_sent_is_no_obstacle_to_a_shutdown (void)
 {
   g_autoptr (GBytes) huge = g_bytes_new_take (g_malloc0 (20 * MIB), 20 * MIB);
 
-  if (!is_apart ())
+  if (!helper_is_apart ())
     return;
-  limit_files (MIB);
+  helper_limit_files (MIB);
   for (guint i = 0; i < 50; i++)
     {
       g_autoptr (AiopoolExecutor) pool = helper_pool (1);
@@ -420,7 +386,7 @@ test_an_argument_that_cannot_be_sent_is_no_obstacle_to_a_shutdown (void)
       helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
       helper_expect_error (future, AIOPOOL_TASK_ERROR, AIOPOOL_TASK_ERROR_ENCODE);
     }
-  limit_files (RLIM_INFINITY);
+  helper_limit_files (RLIM_INFINITY);
 }
 
 static void
@@ -429,13 +395,13 @@ test_without_room_for_a_status_page_no_worker_starts (void)
   g_autoptr (AiopoolExecutor) pool = helper_pool (1);
   g_autoptr (AiopoolFuture) future = NULL;
 
-  if (!is_apart ())
+  if (!helper_is_apart ())
     return;
-  limit_files (4096);
+  helper_limit_files (4096);
   future = helper_submit (pool, "echo", NULL);
   helper_expect_error (future, AIOPOOL_POOL_ERROR, AIOPOOL_POOL_ERROR_START_FAILED);
   helper_expect_message (future, "RLIMIT_FSIZE");
-  limit_files (RLIM_INFINITY);
+  helper_limit_files (RLIM_INFINITY);
   helper_run_echo (pool, 1);
   helper_shutdown (pool, AIOPOOL_SHUTDOWN_DRAIN);
 }
@@ -490,7 +456,7 @@ send_fds (AiopoolExecutor *pool,
           gsize            size)
 {
   g_autoptr (GUnixFDList) list = new_readable_fds (n_fds);
-  g_autoptr (GBytes) pattern = new_pattern (size);
+  g_autoptr (GBytes) pattern = helper_pattern_new (size);
   AiopoolTask *task = aiopool_task_new_for_payload ("read-fds", pattern, AIOPOOL_FORMAT_RAW);
   g_autoptr (AiopoolFuture) future = NULL;
   g_autoptr (GVariant) result = NULL;
